@@ -1,0 +1,55 @@
+"""The ``bidwitness`` command: gathers each folder's commands and maps errors to exit codes."""
+
+import logging
+import sys
+from importlib.metadata import entry_points
+
+import typer
+from rich.console import Console
+
+from bidwitness import __version__, log
+from bidwitness.config import load_settings
+from bidwitness.errors import BidWitnessError
+
+GROUP = "bidwitness.commands"
+
+app = typer.Typer(
+    name="bidwitness",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Records, keeps and replays the rooms of a public-resource-trading centre, by session."""
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def _gather() -> None:
+    """Add the commands of every folder: each offers a typer app by entry point."""
+    for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):
+        app.registered_commands.extend(point.load().registered_commands)
+        app.registered_groups.extend(point.load().registered_groups)
+
+
+def main() -> None:
+    """Run a command. Errors made for people end in one line on stderr and their exit code."""
+    try:
+        log.configure(load_settings().log_level)
+        _gather()
+        app()
+    except BidWitnessError as error:
+        Console(stderr=True, soft_wrap=True).print(
+            f"error: {log.redact(error.detail)}", style="bold red", markup=False, highlight=False
+        )
+        logging.getLogger(__name__).debug("the command failed", exc_info=error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,142 @@
+"""Settings: one frozen object, built once at the start of a process and handed down.
+
+Read from ``BIDWITNESS_*`` and, beneath them, from the TOML file that ``BIDWITNESS_CONFIG`` names.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from bidwitness.errors import ConfigError
+
+DATABASE_SCHEMES = ("sqlite", "postgresql+psycopg")
+STORE_SCHEMES = ("file", "s3")
+BROKER_SCHEMES = ("filesystem", "redis")
+
+
+class Settings(BaseSettings):
+    """All that an installation may set. Unset URLs point into ``data``."""
+
+    model_config = SettingsConfigDict(env_prefix="BIDWITNESS_", frozen=True, extra="forbid")
+
+    data: Path = Path("data")
+    database: str = ""
+    store: str = ""
+    broker: str = ""
+    host: str = "127.0.0.1"
+    port: int = Field(default=8470, ge=0, le=65535)
+    live_port: int = Field(default=8471, ge=0, le=65535)
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    behind_proxy: bool = False
+    log_level: str = "info"
+    site: str = "site-1"
+    recorder: str = "recorder-1"
+    undo_seconds: int = Field(default=900, ge=0)
+    lead_in_seconds: int = Field(default=0, ge=0)
+    segment_seconds: int = Field(default=60, ge=2, le=600)
+    loop_days: int = Field(default=30, ge=1)
+    # Cameras on loopback exist in the demo and in tests only (design.md §5.11).
+    allow_loopback_cameras: bool = False
+
+    @field_validator("data", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("log_level")
+    @classmethod
+    def _level(cls, value: str) -> str:
+        if value not in ("debug", "info", "warning", "error"):
+            raise ValueError("use debug, info, warning or error")
+        return value
+
+    @field_validator("database")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        return _scheme(value, DATABASE_SCHEMES)
+
+    @field_validator("store")
+    @classmethod
+    def _store(cls, value: str) -> str:
+        return _scheme(value, STORE_SCHEMES)
+
+    @field_validator("broker")
+    @classmethod
+    def _broker(cls, value: str) -> str:
+        return _scheme(value, BROKER_SCHEMES)
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.data}/index.db"
+
+    @property
+    def store_url(self) -> str:
+        return self.store or f"file://{self.data}/store"
+
+    @property
+    def broker_url(self) -> str:
+        return self.broker or f"filesystem://{self.data}/broker"
+
+    @property
+    def spool(self) -> Path:
+        """The folder of the recorder's volumes' segments that are not yet evicted."""
+        return self.data / "spool"
+
+    @property
+    def run_dir(self) -> Path:
+        """Sockets and process state; nothing in it outlives a restart."""
+        return self.data / "run"
+
+    @property
+    def secret_key_file(self) -> Path:
+        """The key that camera passwords are encrypted with (mode 0600)."""
+        return self.data / "keys" / "secrets.key"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        toml = os.environ.get("BIDWITNESS_CONFIG")
+        layers = (init_settings, env_settings)
+        return (*layers, TomlConfigSettingsSource(settings_cls, Path(toml))) if toml else layers
+
+
+def _scheme(value: str, allowed: tuple[str, ...]) -> str:
+    if value and urlsplit(value).scheme not in allowed:
+        raise ValueError(
+            f"the address must begin with one of {', '.join(s + '://' for s in allowed)}"
+        )
+    return value
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Build the settings. ``overrides`` win over the environment.
+
+    Raises ``ConfigError`` naming each wrong setting by its environment variable.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # values are checked by pydantic
+    except ValidationError as error:
+        fields = {
+            "BIDWITNESS_" + "_".join(str(p) for p in item["loc"]).upper(): item["msg"]
+            for item in error.errors()
+        }
+        listed = "; ".join(f"{name}: {why}" for name, why in fields.items())
+        raise ConfigError(f"A setting is wrong. {listed}", fields=fields) from None
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"BIDWITNESS_CONFIG cannot be read: {error}") from None

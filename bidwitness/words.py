@@ -1,0 +1,198 @@
+"""The words of the field as closed lists: the same in code, tables, URLs and the UI.
+
+Each list carries its fixed Chinese names, because reports and the standard use them.
+"""
+
+from enum import StrEnum
+from typing import Self
+
+
+class Word(StrEnum):
+    """A value with its fixed Chinese name (``.zh``)."""
+
+    zh: str
+
+    def __new__(cls, value: str, zh: str) -> Self:
+        word = str.__new__(cls, value)
+        word._value_ = value
+        word.zh = zh
+        return word
+
+
+class RoomKind(Word):
+    OPENING = "opening", "开标室"
+    RECEPTION = "reception", "递交接收室"
+    BIDDING = "bidding", "竞价室"
+    AUCTION = "auction", "拍卖厅"
+    EVALUATION = "evaluation", "评标(评审)室"
+    NEGOTIATION = "negotiation", "谈判(磋商)室"
+    CLARIFICATION = "clarification", "澄清(询标)室"
+    EXPERT_DRAW = "expert_draw", "专家抽取室"
+    SAMPLE = "sample", "样品展示室"
+    SUPERVISION = "supervision", "监督室"
+    ARCHIVE = "archive", "档案室"
+    PUBLIC = "public", "公共区域"
+    CORRIDOR = "corridor", "通道"
+    DUTY = "duty", "值班室"
+    REST = "rest", "休息室"
+
+
+class SessionKind(Word):
+    """What the sitting is for; a room may serve several kinds (clauses 7.3.4, 7.4.5)."""
+
+    OPENING = "opening", "开标"
+    BIDDING = "bidding", "竞价"
+    AUCTION = "auction", "拍卖"
+    EVALUATION = "evaluation", "评标"
+    NEGOTIATION = "negotiation", "谈判"
+    CLARIFICATION = "clarification", "澄清"
+    EXPERT_DRAW = "expert_draw", "专家抽取"
+    SAMPLE = "sample", "样品查看"
+
+
+class SessionState(Word):
+    SCHEDULED = "scheduled", "待开始"
+    RECORDING = "recording", "录制中"
+    ENDED = "ended", "已结束"
+    SEALED = "sealed", "已固化"
+    ARCHIVED = "archived", "已归档"
+    TRANSFERRED = "transferred", "已移交"
+    DISPOSED = "disposed", "已销毁"
+    CANCELLED = "cancelled", "已取消"
+
+
+class Condition(Word):
+    """The state of the business while a session records; all of it is recorded."""
+
+    RUNNING = "running", "进行中"
+    RECESS = "recess", "休会(隔夜)"
+    SUSPENDED = "suspended", "暂停"
+
+
+class Outcome(Word):
+    COMPLETED = "completed", "完成"
+    TERMINATED = "terminated", "终止"
+    FAILED = "failed", "流标/废标"
+    POSTPONED = "postponed", "延期"
+    MISTAKEN = "mistaken", "误建"
+
+
+class Relation(Word):
+    CONTINUES = "continues", "续评"
+    CLARIFIES = "clarifies", "澄清"
+    SECOND_OPENING = "second_opening", "二次开标"
+    RECHECKS = "rechecks", "复核"
+    RE_EVALUATES = "re_evaluates", "复评"
+
+
+class LotPhase(Word):
+    REGISTERED = "registered", "已登记"
+    OPENING = "opening", "开标中"
+    EVALUATING = "evaluating", "评标中"
+    EVALUATED = "evaluated", "已评标"
+    CANDIDATES_PUBLISHED = "candidates_published", "候选人已公示"
+    RESULT_PUBLISHED = "result_published", "结果已公告"
+    CONTRACT_SIGNED = "contract_signed", "合同已签订"
+    ENDED = "ended", "已结束"
+    FAILED = "failed", "流标/废标"
+    TERMINATED = "terminated", "终止"
+
+
+class BookingRole(Word):
+    MAIN = "main", "主场"
+    SUB = "sub", "副场"
+    CLARIFICATION = "clarification", "澄清"
+    SUPERVISION = "supervision", "监督"
+
+
+class ClaimClass(Word):
+    OWN = "own", "自有"
+    LINKED = "linked", "关联"
+    RECEIVED = "received", "外来"
+
+
+class StreamRole(Word):
+    MAIN = "main", "主码流"
+    SUB = "sub", "子码流"
+
+
+class Medium(Word):
+    PICTURE = "picture", "图像"
+    SOUND = "sound", "声音"
+    SCREEN = "screen", "专家桌面"
+
+
+class Action(Word):
+    LIVE = "live", "实时查看"
+    REWIND = "rewind", "回看"
+    REPLAY = "replay", "回放"
+    SNAPSHOT = "snapshot", "截图"
+    COPY = "copy", "复制"
+
+
+class GapCause(Word):
+    OFFLINE = "offline", "摄像机离线"
+    STALL = "stall", "码流停滞"
+    NETWORK = "network", "网络中断"
+    SOURCE_CHANGED = "source_changed", "码流参数变更"
+    WRITER = "writer", "写入受阻"
+    DISK = "disk", "磁盘故障或已满"
+    RECORDER_DOWN = "recorder_down", "录制服务停止"
+    CLOCK = "clock", "时钟异常"
+    LATE_START = "late_start", "开始录制晚于应录时间"
+    EARLY_END = "early_end", "结束录制早于应录时间"
+    NO_AUDIO = "no_audio", "无声音"
+    MAINTENANCE = "maintenance", "检修"
+    CLASSIFIED = "classified", "涉密期间不录制"
+    UNKNOWN = "unknown", "原因不明"
+
+
+class ClockQuality(Word):
+    """Where a segment's times come from (design.md §5.5)."""
+
+    CAMERA = "camera", "摄像机时钟"
+    EXTRAPOLATED = "extrapolated", "摄像机时钟(回推)"
+    ARRIVAL = "arrival", "到达时间"
+
+
+class MarkerAudience(Word):
+    OWN = "own", "本单位"
+    SUPERVISION = "supervision", "监督方"
+    ALL = "all", "全部"
+
+
+class GrantKind(Word):
+    DUTY = "duty", "值守"
+    REQUEST = "request", "调阅"
+    DEMAND = "demand", "调取"
+
+
+class Role(Word):
+    """Who somebody is to the platform. More roles arrive with the people work."""
+
+    SYSTEM_ADMIN = "system_admin", "系统管理员"
+    SUPERVISOR = "supervisor", "监督人员"
+    AUDITOR = "auditor", "审计监察人员"
+
+
+class ProjectCategory(Word):
+    CONSTRUCTION = "construction", "工程建设"
+    PROCUREMENT = "procurement", "政府采购"
+    LAND = "land", "土地使用权和矿业权"
+    PROPERTY = "property", "国有产权"
+    OTHER = "other", "其他"
+
+
+class JobState(Word):
+    QUEUED = "queued", "排队中"
+    RUNNING = "running", "进行中"
+    DONE = "done", "已完成"
+    FAILED = "failed", "失败"
+    CANCELLED = "cancelled", "已取消"
+
+
+class Health(Word):
+    OK = "ok", "正常"
+    DEGRADED = "degraded", "降级"
+    STALLED = "stalled", "停滞"
+    OFFLINE = "offline", "离线"

@@ -1,0 +1,1 @@
+"""Gives recorded footage back: timeline, playlists, cut pieces, exports."""

@@ -1,0 +1,1 @@
+"""Pulls streams from cameras and writes them to the spool as segments."""

@@ -1,0 +1,1 @@
+"""Decides how long footage is kept, and what may be deleted."""

@@ -1,0 +1,1 @@
+"""Where bytes and rows are kept: the index, the object store, the spool, the evidence."""
