@@ -1,0 +1,119 @@
+"""Runs, inits, segments, fragments, gaps, and the evidence records about them."""
+
+from sqlalchemy import Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bidwitness.storage.index.models.base import (
+    Base,
+    BigInt,
+    Json,
+    Number,
+    Text_,
+    Us,
+    number_ref,
+    ref,
+    word,
+)
+from bidwitness.words import ClockQuality, GapCause
+
+
+class Run(Base):
+    """One unbroken connection to a stream."""
+
+    __tablename__ = "runs"
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    stream_id: Mapped[str] = ref("streams")
+    recorder: Mapped[str] = mapped_column(String(64))
+    started_us: Mapped[Us]
+
+
+class Init(Base):
+    """``ftyp+moov`` as bytes, named by its SHA-256 (hex). ``tracks`` describes them."""
+
+    __tablename__ = "inits"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    # [{id, medium, codec, timescale, width?, height?}], in the order of the file.
+    tracks: Mapped[Json]
+
+
+class Record(Base):
+    """A stream's evidence record (segment, gap, event) as canonical JSON, chained per stream and day."""
+
+    __tablename__ = "records"
+    __table_args__ = (UniqueConstraint("stream_id", "day", "seq"),)
+    id: Mapped[Number]
+    stream_id: Mapped[str] = ref("streams", index=False)
+    day: Mapped[int]
+    seq: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(16))
+    leaf: Mapped[bytes] = mapped_column(LargeBinary(32))
+    # Dropped once it is part of an immutable object beside the media.
+    body: Mapped[str | None] = mapped_column(Text)
+
+
+class Segment(Base):
+    """One closed, self-contained fMP4 file. Footage is never longer than ``MAX_SEGMENT_US``."""
+
+    __tablename__ = "segments"
+    __table_args__ = (Index("ix_segments_stream_from", "stream_id", "from_us"),)
+    id: Mapped[Number]
+    stream_id: Mapped[str] = ref("streams", index=False)
+    record_id: Mapped[int] = number_ref("records", index=True)
+    run_id: Mapped[str] = mapped_column(String(16))
+    run_seq: Mapped[int]
+    init_id: Mapped[str] = mapped_column(String(64))
+    from_us: Mapped[Us]
+    to_us: Mapped[Us]
+    quality: Mapped[ClockQuality] = word(ClockQuality)
+    bytes: Mapped[int] = mapped_column(BigInt)
+    pieces: Mapped[int]
+    sha256: Mapped[bytes] = mapped_column(LargeBinary(32))
+    # Where it lies on its recorder; empty once the spool copy has gone.
+    recorder: Mapped[str] = mapped_column(String(64))
+    spool_path: Mapped[Text_ | None]
+    # The one verified version in the store; empty until uploaded.
+    store_key: Mapped[Text_ | None]
+    store_version: Mapped[str | None] = mapped_column(String(200))
+    stored_us: Mapped[Us | None] = mapped_column(index=True)
+    # Set with the garbage row when the footage is being removed.
+    removed_us: Mapped[Us | None]
+
+
+class FragmentTable(Base):
+    """A segment's fragments as one delta-varint blob; can be dropped and read again from the file."""
+
+    __tablename__ = "fragment_tables"
+    segment_id: Mapped[int] = mapped_column(BigInt, primary_key=True, autoincrement=False)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Gap(Base):
+    """An interval that should have footage and has none. ``medium`` empty: the whole stream."""
+
+    __tablename__ = "gaps"
+    __table_args__ = (Index("ix_gaps_stream_from", "stream_id", "from_us"),)
+    id: Mapped[Number]
+    stream_id: Mapped[str] = ref("streams", index=False)
+    record_id: Mapped[int | None] = number_ref("records")
+    # Only gaps of a session (late_start, early_end) name one.
+    session_id: Mapped[str | None] = ref("sessions")
+    medium: Mapped[str | None] = mapped_column(String(16))
+    cause: Mapped[GapCause] = word(GapCause)
+    from_us: Mapped[Us] = mapped_column()
+    to_us: Mapped[Us]
+    detail: Mapped[Text_ | None]
+
+
+class Garbage(Base):
+    """Bytes that `keep` must remove: written first, dropped last (design.md §5.2 backwards)."""
+
+    __tablename__ = "garbage"
+    id: Mapped[Number]
+    segment_id: Mapped[int | None] = mapped_column(BigInt)
+    recorder: Mapped[str | None] = mapped_column(String(64))
+    spool_path: Mapped[Text_ | None]
+    store_key: Mapped[Text_ | None]
+    store_version: Mapped[str | None] = mapped_column(String(200))
+    reason: Mapped[Text_]
+    at_us: Mapped[Us]

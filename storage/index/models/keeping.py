@@ -1,0 +1,120 @@
+"""How long footage is kept, what forbids its removal, how it was removed, and what was made of it."""
+
+from sqlalchemy import String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bidwitness.storage.index.models.base import (
+    Base,
+    BigInt,
+    Id,
+    Json,
+    Long,
+    Number,
+    Text_,
+    Us,
+    ref,
+    word,
+)
+from bidwitness.words import ProjectCategory, RoomKind, SessionKind
+
+
+class RetentionPolicy(Base):
+    """Loop days of a room kind, or years of a session kind and project category.
+
+    An empty column means any. ``basis`` is the legal text it stands on.
+    """
+
+    __tablename__ = "retention_policies"
+    __table_args__ = (UniqueConstraint("room_kind", "session_kind", "category"),)
+    id: Mapped[Id]
+    room_kind: Mapped[RoomKind | None] = word(RoomKind)
+    session_kind: Mapped[SessionKind | None] = word(SessionKind)
+    category: Mapped[ProjectCategory | None] = word(ProjectCategory)
+    loop_days: Mapped[int | None]
+    keep_years: Mapped[int | None]
+    basis: Mapped[Text_ | None]
+    changed_us: Mapped[Us]
+    changed_by: Mapped[str] = mapped_column(String(120))
+
+
+class Hold(Base):
+    """Forbids deletion of a session's footage, or of streams in an interval, for a case."""
+
+    __tablename__ = "holds"
+    id: Mapped[Id]
+    session_id: Mapped[str | None] = ref("sessions")
+    stream_id: Mapped[str | None] = ref("streams")
+    from_us: Mapped[Us | None]
+    to_us: Mapped[Us | None]
+    case_no: Mapped[str] = mapped_column(String(200))
+    reason: Mapped[Long]
+    placed_us: Mapped[Us]
+    placed_by: Mapped[str] = mapped_column(String(120))
+    released_us: Mapped[Us | None]
+    released_by: Mapped[str | None] = mapped_column(String(120))
+    release_reason: Mapped[Text_ | None]
+
+
+class Disposal(Base):
+    __tablename__ = "disposals"
+    id: Mapped[Id]
+    session_id: Mapped[str] = ref("sessions")
+    state: Mapped[str] = mapped_column(String(32))
+    listed: Mapped[Json]
+    requested_us: Mapped[Us]
+    requested_by: Mapped[str] = mapped_column(String(120))
+    executed_us: Mapped[Us | None]
+
+
+class Derivative(Base):
+    """Something re-encoded or copied out: parent, recipe, digest, expiry (thumbnail, export, …)."""
+
+    __tablename__ = "derivatives"
+    id: Mapped[Id]
+    kind: Mapped[str] = mapped_column(String(32))
+    session_id: Mapped[str | None] = ref("sessions")
+    stream_id: Mapped[str | None] = ref("streams")
+    from_us: Mapped[Us | None]
+    to_us: Mapped[Us | None]
+    recipe: Mapped[Json]
+    path: Mapped[Text_ | None]
+    bytes: Mapped[int | None] = mapped_column(BigInt)
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    made_us: Mapped[Us]
+    made_by: Mapped[str] = mapped_column(String(120))
+    expires_us: Mapped[Us | None]
+    job_id: Mapped[str | None] = ref("jobs")
+    grant_id: Mapped[str | None] = ref("grants")
+
+
+class Job(Base):
+    """A unit of background work. The row is the truth; a broker's message is only a hint."""
+
+    __tablename__ = "jobs"
+    id: Mapped[Id]
+    kind: Mapped[str] = mapped_column(String(64))
+    payload: Mapped[Json]
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    # Makes a second enqueueing of the same work the same job.
+    key: Mapped[str | None] = mapped_column(String(200), unique=True)
+    attempt: Mapped[int] = mapped_column(default=0)
+    run_after_us: Mapped[Us]
+    lease_until_us: Mapped[Us | None]
+    lease_by: Mapped[str | None] = mapped_column(String(120))
+    done: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int] = mapped_column(default=0)
+    result: Mapped[Json | None]
+    error: Mapped[Long | None]
+    created_us: Mapped[Us]
+    created_by: Mapped[str] = mapped_column(String(120))
+    finished_us: Mapped[Us | None]
+
+
+class Outbox(Base):
+    """What must go into the site's log: a record's leaf, written with the row it is about."""
+
+    __tablename__ = "outbox"
+    id: Mapped[Number]
+    kind: Mapped[str] = mapped_column(String(32))
+    body: Mapped[Json]
+    at_us: Mapped[Us]

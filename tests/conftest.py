@@ -1,0 +1,42 @@
+"""Shared helpers are in ``support`` (this folder is put on the path); shared fixtures are here."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from support.database import empty_database, running_postgres
+
+from bidwitness.storage.index.database import Database, open_database, upgrade
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a PostgreSQL server of our own, started at the first test that wants it."""
+    with running_postgres(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+@pytest.fixture
+def sqlite_index(tmp_path: Path) -> Iterator[Database]:
+    """A new, migrated SQLite index."""
+    database = open_database(f"sqlite:///{tmp_path}/index.db")
+    upgrade(database)
+    yield database
+    database.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A new, migrated index: every test that asks for it runs on both databases."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_index")
+        return
+    with empty_database(request.getfixturevalue("postgres")) as url:
+        database = open_database(url)
+        upgrade(database)
+        yield database
+        database.close()
