@@ -1,0 +1,1 @@
+"""Evidence: canonical records, their trees and chains, the package and its verifier."""

@@ -1,0 +1,70 @@
+"""The one byte form of a record: a subset of JCS (RFC 8785) that every language writes alike.
+
+ASCII keys, no floating point, whole numbers below 2**53, nothing but ``str``, ``int``, ``bool``,
+``None``, ``list`` and ``dict``. Within these bounds sorting keys by code point and Python's own
+string escapes give exactly the bytes of RFC 8785.
+"""
+
+import json
+from typing import TypeAlias
+
+JsonValue: TypeAlias = "bool | int | str | list[JsonValue] | dict[str, JsonValue] | None"
+
+INT_LIMIT = 2**53
+DEPTH_LIMIT = 32
+
+
+class BadRecord(ValueError):
+    """A value that is not a record as docs/evidence-format.md defines it; names the path."""
+
+
+def canonical(value: object) -> bytes:
+    """Give the canonical bytes of a value.
+
+    Raises ``BadRecord`` naming the path of what does not fit.
+    """
+    _check(value, "$", 0)
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8")
+
+
+def parse(data: bytes) -> dict[str, JsonValue]:
+    """Read one canonical object from outside; the bytes must be exactly its canonical form.
+
+    Raises ``BadRecord`` for anything else, whatever the bytes are.
+    """
+    try:
+        value = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise BadRecord(f"$: not JSON in UTF-8 ({type(error).__name__})") from None
+    if not isinstance(value, dict):
+        raise BadRecord("$: an object is needed")
+    # Duplicate keys, spaces, another order or another spelling of a number all differ here.
+    if canonical(value) != data:
+        raise BadRecord("$: the bytes are not in canonical form")
+    return value
+
+
+def _check(value: object, path: str, depth: int) -> None:
+    if depth > DEPTH_LIMIT:
+        raise BadRecord(f"{path}: nested too deeply")
+    if value is None or isinstance(value, bool):
+        return
+    if isinstance(value, int):
+        if not -INT_LIMIT < value < INT_LIMIT:
+            raise BadRecord(f"{path}: a whole number must be below 2**53")
+    elif isinstance(value, str):
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise BadRecord(f"{path}: a lone surrogate is not text") from None
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check(item, f"{path}[{index}]", depth + 1)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str) or not key.isascii():
+                raise BadRecord(f"{path}: keys must be ASCII text, not {key!r}")
+            _check(item, f"{path}.{key}", depth + 1)
+    else:
+        raise BadRecord(f"{path}: {type(value).__name__} has no canonical form")
