@@ -1,0 +1,49 @@
+"""Which footage lies in an interval: indexed range queries that stay short over ten years of rows.
+
+The index of segments is on (stream, start). No segment is longer than ``MAX_SEGMENT_US``, so one
+that reaches into an interval starts at most that long before it: both ends of the search are
+known, and footage of other days is never read.
+"""
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session as Orm
+
+from bidwitness.storage.index.models import Gap, Segment
+
+# The longest segment that may be set (600 s) and the longest wait for a key frame to cut at. The
+# recorder cuts before this, key frame or not; a longer segment would be invisible here.
+MAX_SEGMENT_US = 900_000_000
+
+
+def segments_in(
+    orm: Orm, stream_id: str, from_us: int, to_us: int, *, removed: bool = False
+) -> list[Segment]:
+    """Give the segments of a stream that share an instant with ``[from, to)`` (µs UTC), in order.
+
+    Those whose bytes have been removed are left out, unless ``removed``.
+    """
+    query = select(Segment).where(
+        Segment.stream_id == stream_id,
+        Segment.from_us > from_us - MAX_SEGMENT_US,
+        Segment.from_us < to_us,
+        Segment.to_us > from_us,
+    )
+    if not removed:
+        query = query.where(Segment.removed_us.is_(None))
+    return list(orm.scalars(query.order_by(Segment.from_us, Segment.id)))
+
+
+def gaps_in(
+    orm: Orm, stream_id: str, from_us: int, to_us: int, *, session_id: str | None = None
+) -> list[Gap]:
+    """Give the gaps of a stream that share an instant with ``[from, to)`` (µs UTC), in order.
+
+    Gaps that belong to a session (``late_start``, ``early_end``) are given for that one only.
+    """
+    query = select(Gap).where(
+        Gap.stream_id == stream_id,
+        Gap.from_us < to_us,
+        Gap.to_us > from_us,
+        or_(Gap.session_id.is_(None), Gap.session_id == session_id),
+    )
+    return list(orm.scalars(query.order_by(Gap.from_us, Gap.id)))
