@@ -32,6 +32,14 @@ def version() -> None:
     typer.echo(__version__)
 
 
+@app.command()
+def serve() -> None:
+    """Run everything of one machine: api, record, live, keep, work, beat."""
+    from bidwitness.serve import serve as run
+
+    run(load_settings())
+
+
 def _gather() -> None:
     """Add the commands of every folder: each offers a typer app by entry point."""
     for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):

@@ -1,0 +1,5 @@
+"""``python -m bidwitness``: how one process of ours starts another."""
+
+from bidwitness.cli import main
+
+main()
