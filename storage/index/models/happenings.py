@@ -1,6 +1,6 @@
 """Events, markers, steps and alarms."""
 
-from sqlalchemy import Index, String
+from sqlalchemy import Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bidwitness.storage.index.models.base import Base, Id, Json, Long, Number, Text_, Us, ref, word
@@ -58,7 +58,18 @@ class Alarm(Base):
     """At most one open alarm a (kind, subject): raising it again changes nothing."""
 
     __tablename__ = "alarms"
-    __table_args__ = (Index("ix_alarms_open", "kind", "subject", "cleared_us"),)
+    __table_args__ = (
+        Index("ix_alarms_open", "kind", "subject", "cleared_us"),
+        # Two processes that notice the same thing at once make one alarm of it.
+        Index(
+            "uq_alarms_open",
+            "kind",
+            "subject",
+            unique=True,
+            sqlite_where=text("cleared_us IS NULL"),
+            postgresql_where=text("cleared_us IS NULL"),
+        ),
+    )
     id: Mapped[Id]
     kind: Mapped[str] = mapped_column(String(64))
     # What it is about: "stream:ID", "session:ID", "volume:NAME", "store".

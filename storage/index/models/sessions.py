@@ -43,6 +43,8 @@ class Session(Base):
     sealed_us: Mapped[Us | None]
     # The close record's leaf in the site's log; empty until the log exists.
     log_position: Mapped[Us | None]
+    # Due interval, coverage and gaps as they stood at the seal (storage/sessions/report.py).
+    report: Mapped[Json | None]
     preflight: Mapped[Json | None]
     created_us: Mapped[Us]
     created_by: Mapped[str] = mapped_column(String(120))

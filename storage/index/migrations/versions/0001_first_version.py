@@ -126,7 +126,8 @@ def _sessions() -> None:
         text("condition", 32), text("outcome", 32, null=True), big("planned_from_us"),
         big("planned_to_us"), big("started_us", null=True), big("ended_us", null=True),
         big("undo_until_us", null=True), big("sealed_us", null=True),
-        big("log_position", null=True), json("preflight", null=True), big("created_us"),
+        big("log_position", null=True), json("report", null=True),
+        json("preflight", null=True), big("created_us"),
         text("created_by", 120), small("version"), key("id"))
     index("ix_sessions_planned", "sessions", "planned_from_us")
     index("ix_sessions_state", "sessions", "state")
@@ -200,6 +201,9 @@ def _happenings() -> None:
         big("cleared_us", null=True), big("acknowledged_us", null=True),
         text("acknowledged_by", 120, null=True), key("id"))
     index("ix_alarms_open", "alarms", "kind", "subject", "cleared_us")
+    op.create_index("uq_alarms_open", "alarms", ["kind", "subject"], unique=True,
+        sqlite_where=sa.text("cleared_us IS NULL"),
+        postgresql_where=sa.text("cleared_us IS NULL"))
     index("ix_alarms_room_id", "alarms", "room_id")
     table("markers", text("id", 16), ref("session_id", "sessions", null=True),
         ref("room_id", "rooms", null=True), big("at_us"), text("text", 4000),
