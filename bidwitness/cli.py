@@ -3,6 +3,8 @@
 import logging
 import sys
 from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -38,6 +40,27 @@ def serve() -> None:
     from bidwitness.serve import serve as run
 
     run(load_settings())
+
+
+@app.command()
+def demo(
+    seconds: Annotated[
+        int | None, typer.Option(min=5, help="Run unattended: record so long, prove it, end.")
+    ] = None,
+    data: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path("demo-data"),
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="8470; unattended, a free one.")
+    ] = None,
+    export: Annotated[
+        Path | None, typer.Option(help="Write the session's package there, as a zip.")
+    ] = None,
+) -> None:
+    """Show everything with virtual cameras: two rooms, five cameras, one session."""
+    from bidwitness.demo.run import run_demo
+
+    console = Console()
+    if not run_demo(seconds=seconds, data=data, port=port, export=export, console=console):
+        raise typer.Exit(1)
 
 
 def _gather() -> None:

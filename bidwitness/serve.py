@@ -48,13 +48,13 @@ class Supervisor:
 
     def __init__(
         self,
-        names: Sequence[str],
+        commands: Mapping[str, Sequence[str]],
         *,
         environment: Mapping[str, str],
         logs: Path | None,
         clock: Clock,
     ) -> None:
-        self._children = [Child(n, (sys.executable, "-m", "bidwitness", n)) for n in names]
+        self._children = [Child(name, command) for name, command in commands.items()]
         self._environment = dict(environment)
         self._logs = logs
         self._clock = clock
@@ -134,6 +134,11 @@ class Supervisor:
         )
 
 
+def our_commands() -> dict[str, Sequence[str]]:
+    """Give each process of ours with the command that starts it."""
+    return {name: (sys.executable, "-m", "bidwitness", name) for name in PROCESSES}
+
+
 def child_environment(settings: Settings, **more: str) -> dict[str, str]:
     """Give our environment, with the data folder absolute and ``more`` on top."""
     return {**os.environ, "BIDWITNESS_DATA": str(settings.data), **more}
@@ -142,7 +147,7 @@ def child_environment(settings: Settings, **more: str) -> dict[str, str]:
 def serve(settings: Settings) -> None:
     """Run all processes until SIGTERM or Ctrl-C; their logs go to ``data/logs``."""
     supervisor = Supervisor(
-        PROCESSES,
+        our_commands(),
         environment=child_environment(settings),
         logs=settings.data / "logs",
         clock=SystemClock(),

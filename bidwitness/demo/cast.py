@@ -1,0 +1,48 @@
+"""What the demo shows: its rooms, cameras, project and people. Pure values."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class DemoCamera:
+    """``name`` is the folder-safe name of camera, address and file."""
+
+    name: str
+    room: str
+    sound: str
+
+
+@dataclass(frozen=True, slots=True)
+class DemoUser:
+    username: str
+    role: str
+
+
+ROOMS = {"评标室一 Evaluation 1": "evaluation", "开标室一 Opening 1": "opening"}
+_EVALUATION, _OPENING = ROOMS
+
+CAMERAS = (
+    DemoCamera("evaluation-front", _EVALUATION, "alaw"),
+    DemoCamera("evaluation-back", _EVALUATION, "ulaw"),
+    DemoCamera("evaluation-door", _EVALUATION, "none"),
+    DemoCamera("opening-front", _OPENING, "alaw"),
+    DemoCamera("opening-back", _OPENING, "alaw"),
+)
+USERS = (
+    DemoUser("admin", "system_admin"),
+    DemoUser("supervisor", "supervisor"),
+    DemoUser("auditor", "auditor"),
+)
+PROJECT = {
+    "code": "DEMO-2026-001",
+    "name": "示范项目:市民中心改造 Civic centre refurbishment",
+    "category": "construction",
+    "lots": [
+        {"code": "1", "name": "土建 Civil works"},
+        {"code": "2", "name": "机电 Building services"},
+    ],
+}
+SESSION_KIND = "evaluation"
+CAMERA_USER = "demo"
+# Virtual cameras on loopback guard nothing.
+CAMERA_PASSWORD = "demo-camera"
