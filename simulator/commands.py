@@ -1,5 +1,58 @@
 """Commands of this folder, found by the entry-point group ``bidwitness.commands``."""
 
+import asyncio
+import json
+import signal
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
+from bidwitness.config import load_settings
+from bidwitness.simulator.server import Addresses, Simulator
+from bidwitness.simulator.spec import CameraSpec, Codec, Sound, read_specs, spec_from
+
 app = typer.Typer()
+
+
+@app.command()
+def simulate(
+    cameras: Annotated[int, typer.Option(min=1, max=500, help="How many cameras.")] = 5,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="RTSP port; 0 takes a free one.")] = 8554,
+    status_port: Annotated[int, typer.Option(help="HTTP port of status and faults.")] = 0,
+    user: Annotated[str, typer.Option(help="User that cameras ask for; empty: none.")] = "",
+    password: Annotated[str, typer.Option(help="Password of that user.")] = "",
+    cache: Annotated[Path | None, typer.Option(help="Folder of encoded loops.")] = None,
+    codec: Annotated[Codec, typer.Option(help="Picture.")] = Codec.H264,
+    sound: Annotated[Sound, typer.Option(help="Sound.")] = Sound.ALAW,
+    gop: Annotated[int, typer.Option(help="Seconds between key frames.")] = 1,
+    spec: Annotated[Path | None, typer.Option(help="JSON list of cameras.")] = None,
+) -> None:
+    """Serve virtual cameras over RTSP until stopped; prints one line of JSON when ready."""
+    common = {"user": user, "password": password, "codec": codec, "sound": sound}
+    defaults = spec_from({**common, "gop_seconds": gop}, CameraSpec("cam-0"))
+    if spec:
+        specs = read_specs(spec, defaults)
+    else:
+        specs = [spec_from({"name": f"cam-{i}"}, defaults) for i in range(1, cameras + 1)]
+    folder = cache or load_settings().data / "cache" / "simulator"
+    asyncio.run(_run(Simulator(specs, folder, Addresses(host, port, status_port))))
+
+
+async def _run(simulator: Simulator) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    starting = asyncio.create_task(simulator.start())
+    stopping = asyncio.create_task(stopped.wait())
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        return
+    await starting
+    typer.echo(json.dumps(simulator.status(), ensure_ascii=False))
+    await stopping
+    await simulator.stop()

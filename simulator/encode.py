@@ -1,0 +1,186 @@
+"""Encodes the loops: each picture and each sound once, kept in a cache folder."""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from bidwitness.simulator.loopfile import Loop, load_loop, save_loop
+from bidwitness.simulator.room import draw_frame, make_room, views
+from bidwitness.simulator.signals import make_sound
+from bidwitness.simulator.spec import FPS, LOOP_FRAMES, LOOP_SECONDS, Codec, Sound
+
+_VERSION = 1
+"""Raise it when the picture, the sound or the encoding changes: old cache files are then left."""
+
+G711_RATE = 8000
+AAC_RATE = 16000
+_G711_SAMPLES = 160
+_AAC_SAMPLES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class PictureRecipe:
+    """All that the bytes of a picture loop depend on."""
+
+    title: str
+    codec: Codec
+    width: int
+    height: int
+    bitrate: int
+    gop_frames: int
+    b_frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class SoundRecipe:
+    """All that the bytes of a sound loop depend on."""
+
+    title: str
+    sound: Sound
+
+
+Recipe = PictureRecipe | SoundRecipe
+
+
+def make_loops(recipes: Iterable[Recipe], cache: Path) -> dict[Recipe, Loop]:
+    """Give the loop of each recipe, from ``cache`` or encoded now, one recipe per core."""
+    wanted = list(dict.fromkeys(recipes))
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        return dict(zip(wanted, pool.map(lambda r: make_loop(r, cache), wanted), strict=True))
+
+
+def make_loop(recipe: Recipe, cache: Path) -> Loop:
+    """Give one loop, from ``cache`` or encoded now and put there."""
+    key = hashlib.sha256(f"{_VERSION} {recipe!r}".encode()).hexdigest()[:24]
+    path = cache / f"{key}.loop"
+    loop = load_loop(path)
+    if loop is None:
+        loop = encode_picture(recipe) if isinstance(recipe, PictureRecipe) else encode_sound(recipe)
+        save_loop(path, loop)
+    return loop
+
+
+def encode_picture(recipe: PictureRecipe) -> Loop:
+    """Draw and encode one loop with closed GOPs, so that its seam shows nowhere."""
+    context = _encoder(recipe)
+    room = make_room(recipe.title, recipe.width, recipe.height)
+    packets: list[av.Packet[av.VideoStream]] = []
+    for number in range(LOOP_FRAMES):
+        frame = av.VideoFrame(recipe.width, recipe.height, "yuv420p")
+        sizes = [(recipe.height, recipe.width)] + [(recipe.height // 2, recipe.width // 2)] * 2
+        planes = [
+            views(memoryview(plane), plane.line_size, size)
+            for plane, size in zip(frame.planes, sizes, strict=True)
+        ]
+        draw_frame(room, number, (planes[0], planes[1], planes[2]))
+        frame.pts = number
+        packets += context.encode(frame)
+    packets += context.encode(None)
+    hevc = recipe.codec is Codec.H265
+    units = tuple(tuple(split_annex_b(bytes(packet))) for packet in packets)
+    header = {
+        "codec": recipe.codec.value,
+        "width": recipe.width,
+        "height": recipe.height,
+        "keys": [i for i, packet in enumerate(packets) if packet.is_keyframe],
+        "shown": [packet.pts for packet in packets],
+        "sets": [n.hex() for n in split_annex_b(context.extradata or b"") if _is_set(n, hevc)],
+    }
+    return Loop(header, tuple(_slices(unit, hevc) for unit in units))
+
+
+def _encoder(recipe: PictureRecipe) -> av.VideoCodecContext:
+    hevc = recipe.codec is Codec.H265
+    context = av.CodecContext.create("libx265" if hevc else "libx264", "w")
+    context.width, context.height, context.pix_fmt = recipe.width, recipe.height, "yuv420p"
+    context.time_base, context.framerate = Fraction(1, FPS), Fraction(FPS)
+    context.gop_size, context.max_b_frames = recipe.gop_frames, recipe.b_frames
+    context.bit_rate = recipe.bitrate
+    kilobits = recipe.bitrate // 1000
+    common = (
+        f"keyint={recipe.gop_frames}:min-keyint={recipe.gop_frames}:scenecut=0:open-gop=0"
+        f":bframes={recipe.b_frames}:b-adapt=0:vbv-maxrate={kilobits}:vbv-bufsize={kilobits}"
+    )
+    # GLOBAL_HEADER puts the parameter sets aside; the packetiser sends them before key frames.
+    context.flags |= av.codec.context.Flags.global_header
+    if hevc:
+        own = ":pools=none:frame-threads=1:wpp=0:info=0:log-level=error:repeat-headers=0"
+        context.options = {"preset": "ultrafast", "x265-params": common + own}
+    else:
+        own = ":threads=1:b-pyramid=none"
+        context.options = {"preset": "ultrafast", "x264-params": common + own}
+    return context
+
+
+def split_annex_b(data: bytes) -> list[bytes]:
+    """Give the NAL units between start codes, without them."""
+    return [n.rstrip(b"\0") for n in data.split(b"\0\0\1") if n.strip(b"\0")]
+
+
+def _is_set(nal: bytes, hevc: bool) -> bool:
+    """Tell parameter sets from the rest."""
+    return (nal[0] >> 1 & 0x3F) in (32, 33, 34) if hevc else (nal[0] & 0x1F) in (7, 8)
+
+
+def _slices(unit: tuple[bytes, ...], hevc: bool) -> tuple[bytes, ...]:
+    """Leave the picture's slices only: the encoder's own messages say nothing about a camera."""
+    return tuple(n for n in unit if ((n[0] >> 1 & 0x3F) < 32 if hevc else (n[0] & 0x1F) <= 5))
+
+
+def encode_sound(recipe: SoundRecipe) -> Loop:
+    """Encode one loop of sound."""
+    aac = recipe.sound is Sound.AAC
+    rate = AAC_RATE if aac else G711_RATE
+    seed = int.from_bytes(hashlib.sha256(recipe.title.encode()).digest()[:4])
+    samples = make_sound(rate, seed)
+    name = {Sound.AAC: "aac", Sound.ALAW: "pcm_alaw", Sound.ULAW: "pcm_mulaw"}[recipe.sound]
+    context = av.CodecContext.create(name, "w")
+    assert isinstance(context, av.AudioCodecContext)
+    context.sample_rate, context.layout = rate, "mono"
+    context.time_base = Fraction(1, rate)
+    if aac:
+        context.format, context.bit_rate = "fltp", 32_000
+        context.flags |= av.codec.context.Flags.global_header
+        units = _aac_loop(context, samples)
+        config = (context.extradata or b"").hex()
+    else:
+        context.format = "s16"
+        units = _g711_loop(context, samples)
+        config = ""
+    header = {
+        "sound": recipe.sound.value,
+        "rate": rate,
+        "samples": _AAC_SAMPLES if aac else _G711_SAMPLES,
+        "config": config,
+    }
+    return Loop(header, units)
+
+
+def _g711_loop(context: av.AudioCodecContext, samples: np.ndarray) -> tuple[tuple[bytes, ...], ...]:
+    frame = av.AudioFrame.from_ndarray(samples[None, :], format="s16", layout="mono")
+    frame.sample_rate = context.sample_rate
+    packets = [*context.encode(frame), *context.encode(None)]
+    data = b"".join(bytes(packet) for packet in packets)
+    return tuple((data[i : i + _G711_SAMPLES],) for i in range(0, len(data), _G711_SAMPLES))
+
+
+def _aac_loop(context: av.AudioCodecContext, samples: np.ndarray) -> tuple[tuple[bytes, ...], ...]:
+    """Encode three rounds and keep the middle one, whose frames overlap those beside it."""
+    once = LOOP_SECONDS * AAC_RATE
+    rounds = (np.tile(samples, 3).astype(np.float32) / 32768)[None, :]
+    packets: list[av.Packet[av.AudioStream]] = []
+    for start in range(0, 3 * once, _AAC_SAMPLES):
+        block = np.ascontiguousarray(rounds[:, start : start + _AAC_SAMPLES])
+        frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = AAC_RATE, start
+        frame.time_base = Fraction(1, AAC_RATE)
+        packets += context.encode(frame)
+    packets += context.encode(None)
+    return tuple((bytes(p),) for p in packets if once <= (p.pts or 0) < 2 * once)
