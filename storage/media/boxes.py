@@ -134,10 +134,7 @@ class Splitter:
         wanted = (b"ftyp", b"moov") if self.whole_end == 0 else (b"moof", b"mdat")
         position = 0
         for kind in wanted:
-            if len(self._held) - position < 16:
-                # An empty mdat is eight bytes long, and may be the last of the file.
-                if bytes(self._held[position:]) == b"\0\0\0\x08" + kind:
-                    return position + 8
+            if len(self._held) < position + self._header_size(position):
                 return None
             found, _, size = _header(self._held, position, len(self._held))
             if found != kind:
@@ -146,6 +143,10 @@ class Splitter:
             if position > PIECE_LIMIT:
                 raise DamageFound("A piece is larger than any camera makes them.")
         return position if position <= len(self._held) else None
+
+    def _header_size(self, position: int) -> int:
+        """A size of 1 says that the true one follows in eight more bytes."""
+        return 16 if self._held[position : position + 4] == b"\0\0\0\1" else 8
 
 
 def split_pieces(chunks: Iterable[bytes]) -> Iterator[Piece]:
