@@ -1,6 +1,7 @@
 """Commands of this folder, found by the entry-point group ``bidwitness.commands``."""
 
 import asyncio
+import dataclasses
 import json
 import signal
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Annotated
 import typer
 
 from bidwitness.config import load_settings
+from bidwitness.simulator.frame_numbers import frame_numbers
 from bidwitness.simulator.server import Addresses, Simulator
 from bidwitness.simulator.spec import CameraSpec, Codec, Sound, read_specs, spec_from
 
@@ -38,6 +40,12 @@ def simulate(
         specs = [spec_from({"name": f"cam-{i}"}, defaults) for i in range(1, cameras + 1)]
     folder = cache or load_settings().data / "cache" / "simulator"
     asyncio.run(_run(Simulator(specs, folder, Addresses(host, port, status_port))))
+
+
+@app.command("frame-numbers")
+def print_frame_numbers(file: Path) -> None:
+    """Print as JSON which frames of a virtual camera a recorded file holds."""
+    typer.echo(json.dumps(dataclasses.asdict(frame_numbers(file))))
 
 
 async def _run(simulator: Simulator) -> None:
