@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -39,12 +39,30 @@ class Settings(BaseSettings):
     tls_key: Path | None = None
     behind_proxy: bool = False
     log_level: str = "info"
+    # What the pages are headed with.
+    name: str = "BidWitness"
+    # Tells the pages that this is a demonstration; it loosens nothing.
+    demo: bool = False
+    # A login ends after so long without a request, and after so long in any case.
+    idle_minutes: int = Field(default=30, ge=1)
+    login_hours: int = Field(default=12, ge=1)
+    max_body_kib: int = Field(default=1024, ge=16)
+    # /metrics answers loopback, and from elsewhere who sends this as a Bearer token.
+    metrics_token: SecretStr | None = None
     site: str = "site-1"
     recorder: str = "recorder-1"
     undo_seconds: int = Field(default=900, ge=0)
     lead_in_seconds: int = Field(default=0, ge=0)
     segment_seconds: int = Field(default=60, ge=2, le=600)
     loop_days: int = Field(default=30, ge=1)
+    evaluation_loop_days: int = Field(default=90, ge=1)
+    # The keys of an s3:// store.
+    s3_access_key: SecretStr | None = None
+    s3_secret_key: SecretStr | None = None
+    # A stored segment stays in the spool so long, for rewinding, unless the disk needs its room.
+    spool_keep_hours: int = Field(default=24, ge=0)
+    upload_threads: int = Field(default=2, ge=1, le=16)
+    sweep_seconds: int = Field(default=600, ge=1)
     # Cameras on loopback exist in the demo and in tests only (design.md §5.11).
     allow_loopback_cameras: bool = False
 

@@ -6,9 +6,11 @@
     ├── InvalidInput        422 / 64   what was given is wrong: names the field and the fix
     ├── Unauthenticated     401 / 77   nobody is signed in, or the credential is not good
     ├── Forbidden           403 / 77   signed in, but not allowed
+    │   └── PasswordChangeRequired     the first password must be replaced before anything else
     ├── NotFound            404 / 66
     ├── Conflict            409 / 75   right in itself, but not in the present state
-    ├── TooMany             429 / 75   a rate or size limit
+    ├── TooMany             429 / 75   a rate limit
+    │   └── TooLarge        413 / 75   a size limit
     ├── Unavailable         503 / 69   a part this needs does not answer; try again
     │   ├── StoreError                 the object store
     │   ├── IndexUnavailable           the database
@@ -54,6 +56,10 @@ class Forbidden(BidWitnessError):
     status, exit_code, kind = 403, 77, "forbidden"
 
 
+class PasswordChangeRequired(Forbidden):
+    kind = "password-change-required"
+
+
 class NotFound(BidWitnessError):
     status, exit_code, kind = 404, 66, "not-found"
 
@@ -63,7 +69,23 @@ class Conflict(BidWitnessError):
 
 
 class TooMany(BidWitnessError):
+    """``retry_after_s`` says when it is worth trying again, in seconds."""
+
     status, exit_code, kind = 429, 75, "too-many"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        fields: Mapping[str, str] | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__(detail, fields=fields)
+        self.retry_after_s = retry_after_s
+
+
+class TooLarge(TooMany):
+    status, kind = 413, "too-large"
 
 
 class Unavailable(BidWitnessError):

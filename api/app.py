@@ -1,0 +1,93 @@
+"""The API as one application: its parts, its routers, its border."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio.to_thread
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+
+from bidwitness import __version__
+from bidwitness.api import auth, problems, system, users
+from bidwitness.api.deps import Parts
+from bidwitness.api.limits import LoginLimiter
+from bidwitness.api.pages import pages
+from bidwitness.api.security import Guard
+from bidwitness.clock import Clock, SystemClock
+from bidwitness.config import Settings
+from bidwitness.secrets import SecretBox
+from bidwitness.storage.index.database import Database, open_database
+from bidwitness.storage.people import Passwords
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "/api/v1"
+# Routes that wait for the index run in so many threads: no more than it has connections.
+THREADS = 15
+
+# Under /api/v1, one module a resource. Add yours here.
+ROUTERS: tuple[APIRouter, ...] = (
+    auth.router,
+    system.router,
+    users.router,
+)
+# At the root: /play, /health, …
+ROOT_ROUTERS: tuple[APIRouter, ...] = ()
+
+
+def create_app(
+    settings: Settings,
+    *,
+    database: Database | None = None,
+    clock: Clock | None = None,
+    passwords: Passwords | None = None,
+) -> FastAPI:
+    """Build the application. What is not given is made from ``settings``; nothing is opened.
+
+    The index must have this version's tables: ``storage.index.database.upgrade`` sees to it.
+    """
+    clock = clock or SystemClock()
+    parts = Parts(
+        settings=settings,
+        database=database or open_database(settings.database_url),
+        clock=clock,
+        passwords=passwords or Passwords(),
+        limiter=LoginLimiter(clock),
+        secrets=SecretBox(settings.secret_key_file),
+    )
+    app = FastAPI(
+        title="BidWitness",
+        version=__version__,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_name,
+        lifespan=_life,
+    )
+    app.state.parts = parts
+    problems.install(app)
+    app.add_middleware(Guard, settings=settings)
+    for router in ROUTERS:
+        app.include_router(router, prefix=PREFIX)
+    for router in ROOT_ROUTERS:
+        app.include_router(router)
+    app.include_router(pages())
+    return app
+
+
+@asynccontextmanager
+async def _life(app: FastAPI) -> AsyncIterator[None]:
+    """Run while the application does: bounds its threads, closes the index at the end."""
+    parts: Parts = app.state.parts
+    anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+    try:
+        yield
+    finally:
+        parts.database.close()
+
+
+def _operation_name(route: APIRoute) -> str:
+    """Name operations for generated clients by resource and function: ``cameras_probe``."""
+    return "_".join((*(str(tag) for tag in route.tags[:1]), route.name))

@@ -1,0 +1,150 @@
+"""Users: made, listed, shut out and let in by the system administrator."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import ConfigDict, Field, SecretStr, StringConstraints
+from sqlalchemy import select
+from sqlalchemy.orm import selectinload
+
+from bidwitness.api.deps import Admin, Parts, ThePartsOf
+from bidwitness.api.schemas import (
+    DEFAULT_LIMIT,
+    Answer,
+    Body,
+    CursorQuery,
+    IdPath,
+    LimitQuery,
+    Name,
+    cursor_of,
+    place_of,
+)
+from bidwitness.errors import NotFound
+from bidwitness.storage import people
+from bidwitness.storage.index.models import User
+from bidwitness.words import Role
+
+router = APIRouter(prefix="/users", tags=["users"])
+
+USERNAME = r"^[A-Za-z0-9][A-Za-z0-9._@-]{1,63}$"
+Username = Annotated[str, StringConstraints(pattern=USERNAME)]
+NewPassword = Annotated[SecretStr, Field(min_length=1, max_length=1000)]
+Roles = Annotated[list[Role], Field(min_length=1, max_length=10)]
+
+
+class NewUser(Body):
+    # Spaces around a password belong to it.
+    model_config = ConfigDict(str_strip_whitespace=False)
+
+    username: Username
+    name: Name | None = None
+    roles: Roles
+    # Without one, a random password is made and told once, in the answer.
+    password: NewPassword | None = None
+
+
+class UserChange(Body):
+    model_config = ConfigDict(str_strip_whitespace=False)
+
+    name: Name | None = None
+    roles: Roles | None = None
+    disabled: bool | None = None
+    password: NewPassword | None = None
+
+
+class UserAnswer(Answer):
+    id: str
+    username: str
+    name: str
+    roles: list[Role]
+    disabled: bool
+    must_change_password: bool
+    created_at: int
+
+
+class NewUserAnswer(UserAnswer):
+    password: str | None
+
+
+class UserPage(Answer):
+    items: list[UserAnswer]
+    next_cursor: str | None
+
+
+@router.get("")
+def users(
+    user: Admin, parts: ThePartsOf, cursor: CursorQuery = None, limit: LimitQuery = DEFAULT_LIMIT
+) -> UserPage:
+    """All users, by user name."""
+    query = select(User).options(selectinload(User.roles)).order_by(User.username)
+    place = place_of(cursor, (str,))
+    if place is not None:
+        query = query.where(User.username > place[0])
+    with parts.database.read() as orm:
+        rows = orm.scalars(query.limit(limit + 1)).all()
+        items = [_answer(row) for row in rows[:limit]]
+    more = cursor_of(items[-1].username) if len(rows) > limit else None
+    return UserPage(items=items, next_cursor=more)
+
+
+@router.post("", status_code=201)
+def create(body: NewUser, user: Admin, parts: ThePartsOf) -> NewUserAnswer:
+    """Make a user, who must change the password at the first login."""
+    made = None if body.password else people.new_password()
+    password = made or (body.password.get_secret_value() if body.password else "")
+    hashed = _hash(parts, password, body.username)
+    with parts.database.write() as orm:
+        row = people.create_user(
+            orm,
+            user.who,
+            parts.clock.utc_us(),
+            username=body.username,
+            name=body.name or body.username,
+            roles=body.roles,
+            password_hash=hashed,
+        )
+        return NewUserAnswer(password=made, **_answer(row).model_dump())
+
+
+@router.patch("/{user_id}")
+def change(user_id: IdPath, body: UserChange, user: Admin, parts: ThePartsOf) -> UserAnswer:
+    """Change name or roles, shut out or let in, or set a password that must be changed."""
+    with parts.database.read() as orm:
+        username = _found(orm.get(User, user_id)).username
+    given = body.password.get_secret_value() if body.password else None
+    hashed = _hash(parts, given, username) if given else None
+    now = parts.clock.utc_us()
+    with parts.database.write() as orm:
+        row = _found(orm.get(User, user_id))
+        if body.name is not None:
+            people.set_name(orm, user.who, now, row, body.name)
+        if body.roles is not None:
+            people.set_roles(orm, user.who, now, row, body.roles)
+        if body.disabled is not None:
+            people.set_disabled(orm, user.who, now, row, body.disabled)
+        if hashed is not None:
+            people.reset_password(orm, user.who, now, row, hashed)
+        return _answer(row)
+
+
+def _hash(parts: Parts, password: str, username: str) -> str:
+    people.check_password_rule(password, username)
+    return parts.passwords.hash(password)
+
+
+def _found(row: User | None) -> User:
+    if row is None:
+        raise NotFound("There is no such user.")
+    return row
+
+
+def _answer(row: User) -> UserAnswer:
+    return UserAnswer(
+        id=row.id,
+        username=row.username,
+        name=row.name,
+        roles=sorted(entry.role for entry in row.roles),
+        disabled=row.disabled,
+        must_change_password=row.must_change_password,
+        created_at=row.created_us,
+    )

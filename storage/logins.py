@@ -1,0 +1,123 @@
+"""Logins: a token is handed out once and kept only as its SHA-256."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session as Orm
+
+from bidwitness.storage.index.audit import Who, leave_audit_entry
+from bidwitness.storage.index.models import Login, User
+from bidwitness.words import Role
+
+MINUTE_US = 60_000_000
+HOUR_US = 60 * MINUTE_US
+TOKEN_BYTES = 32
+MAX_AGENT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a login lasts without a request, and at most, in µs."""
+
+    idle_us: int
+    absolute_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Whom a valid token belongs to."""
+
+    user_id: str
+    username: str
+    name: str
+    roles: frozenset[Role]
+    must_change_password: bool
+    login_id: str
+    # When the row last said that it was used.
+    seen_us: int
+
+
+def open_login(
+    orm: Orm, user: User, at_us: int, limits: Limits, *, address: str | None, agent: str | None
+) -> tuple[str, SignedIn]:
+    """Add a login of ``user`` and give its token with whom it stands for."""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    login = Login(
+        user_id=user.id,
+        token_sha256=_digest(token),
+        created_us=at_us,
+        seen_us=at_us,
+        expires_us=at_us + limits.absolute_us,
+        address=address,
+        agent=agent[:MAX_AGENT] if agent else None,
+    )
+    orm.add(login)
+    orm.flush()
+    leave_audit_entry(orm, Who(user.username, user.id, address), "login", f"user:{user.id}", at_us)
+    return token, _signed_in(login, user)
+
+
+def find_login(orm: Orm, token: str, at_us: int, limits: Limits) -> SignedIn | None:
+    """Give whom ``token`` stands for, or None if it is unknown, ended, too old, or idle."""
+    row = orm.execute(
+        select(Login, User)
+        .join(User, User.id == Login.user_id)
+        .where(Login.token_sha256 == _digest(token))
+    ).first()
+    return _signed_in(*row) if row and _stands(row[0], row[1], at_us, limits) else None
+
+
+def still_stands(orm: Orm, login_id: str, at_us: int, limits: Limits) -> bool:
+    """Tell whether a login found before is still good; for sockets that stay open."""
+    login = orm.get(Login, login_id)
+    return login is not None and _stands(login, orm.get_one(User, login.user_id), at_us, limits)
+
+
+def mark_seen(orm: Orm, login_id: str, at_us: int) -> None:
+    """Note that a login was used; its idle time starts anew."""
+    login = orm.get(Login, login_id)
+    if login is not None and login.seen_us < at_us:
+        login.seen_us = at_us
+
+
+def end_login(orm: Orm, who: Who, login_id: str, at_us: int) -> None:
+    """End one login by its owner's wish."""
+    login = orm.get(Login, login_id)
+    if login is not None and login.ended_us is None:
+        login.ended_us = at_us
+        leave_audit_entry(orm, who, "logout", f"user:{login.user_id}", at_us)
+
+
+def end_other_logins(orm: Orm, user_id: str, keep: str, at_us: int) -> None:
+    """End the user's other logins: a changed password shuts out who had the old one."""
+    for login in orm.scalars(
+        select(Login).where(Login.user_id == user_id, Login.ended_us.is_(None), Login.id != keep)
+    ):
+        login.ended_us = at_us
+
+
+def _stands(login: Login, user: User, at_us: int, limits: Limits) -> bool:
+    return (
+        login.ended_us is None
+        and not user.disabled
+        and at_us < login.expires_us
+        and at_us < login.seen_us + limits.idle_us
+    )
+
+
+def _signed_in(login: Login, user: User) -> SignedIn:
+    return SignedIn(
+        user_id=user.id,
+        username=user.username,
+        name=user.name,
+        roles=frozenset(row.role for row in user.roles),
+        must_change_password=user.must_change_password,
+        login_id=login.id,
+        seen_us=login.seen_us,
+    )
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

@@ -1,0 +1,148 @@
+"""The API behind a real server on loopback, in this process, with clients for it."""
+
+import socket
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import uvicorn
+from argon2 import PasswordHasher
+from fastapi import FastAPI
+
+from bidwitness.api.app import create_app
+from bidwitness.api.deps import Parts
+from bidwitness.clock import Clock
+from bidwitness.config import Settings, load_settings
+from bidwitness.storage import people
+from bidwitness.storage.index.audit import Who
+from bidwitness.storage.index.database import Database
+from bidwitness.words import Role
+
+PASSWORD = "Correct-horse-9"
+# The weakest that argon2 allows: what the tests prove does not hang on its cost.
+QUICK = people.Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+@dataclass(frozen=True)
+class RunningApi:
+    """A running API. ``client()`` is nobody; ``as_user`` is somebody by cookie."""
+
+    base: str
+    app: FastAPI
+    database: Database
+
+    @property
+    def parts(self) -> Parts:
+        parts: Parts = self.app.state.parts
+        return parts
+
+    def client(self, **headers: str) -> httpx.Client:
+        """Give a client that sends the Origin a page of ours would. Close it after use."""
+        return httpx.Client(
+            base_url=self.base, headers={"Origin": self.base, **headers}, trust_env=False
+        )
+
+    def add_user(
+        self, username: str, *roles: Role, password: str = PASSWORD, must_change: bool = False
+    ) -> str:
+        """Add a user and give the id."""
+        with self.database.write() as orm:
+            return people.create_user(
+                orm,
+                Who("test"),
+                self.parts.clock.utc_us(),
+                username=username,
+                name=username,
+                roles=roles,
+                password_hash=QUICK.hash(password),
+                must_change_password=must_change,
+            ).id
+
+    @contextmanager
+    def as_user(self, username: str, *roles: Role) -> Iterator[httpx.Client]:
+        """Give a client signed in as a user, who is made if ``roles`` are given."""
+        if roles:
+            self.add_user(username, *roles)
+        with self.client() as client:
+            answer = client.post(
+                "/api/v1/auth/login", json={"username": username, "password": PASSWORD}
+            )
+            assert answer.status_code == 200, answer.text
+            yield client
+
+
+@contextmanager
+def running_api(
+    database: Database,
+    data: Path,
+    *,
+    clock: Clock | None = None,
+    app: FastAPI | None = None,
+    **settings: object,
+) -> Iterator[RunningApi]:
+    """Serve the API on a free port of loopback until the block ends."""
+    if app is None:
+        app = create_app(
+            load_settings(data=data, **settings),
+            database=database,
+            clock=clock,
+            passwords=QUICK,
+        )
+    with served(app) as base:
+        yield RunningApi(base, app, database)
+
+
+@contextmanager
+def served(app: FastAPI) -> Iterator[str]:
+    """Run any application under uvicorn in a thread; give its address."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            ws="websockets-sansio",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=2,
+        )
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        # The socket listens already: a client that comes too early is simply kept waiting.
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)
+        listener.close()
+        assert not thread.is_alive(), "the server did not stop"
+
+
+def problem_of(answer: httpx.Response, status: int, kind: str) -> dict[str, object]:
+    """Assert that an answer is the problem+json of that status and kind, and give its body."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body: dict[str, object] = answer.json()
+    assert body["type"] == f"urn:bidwitness:{kind}", body
+    assert body["status"] == status
+    assert isinstance(body["detail"], str) and body["detail"]
+    return body
+
+
+def settings_for(data: Path, **more: object) -> Settings:
+    return load_settings(data=data, **more)
+
+
+__all__: Iterable[str] = (
+    "PASSWORD",
+    "QUICK",
+    "RunningApi",
+    "problem_of",
+    "running_api",
+    "served",
+    "settings_for",
+)
