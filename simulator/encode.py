@@ -4,7 +4,6 @@ import hashlib
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import av
 import numpy as np
 
 from bidwitness.simulator.loopfile import Loop, load_loop, save_loop
+from bidwitness.simulator.recipes import PictureRecipe, Recipe, SoundRecipe
 from bidwitness.simulator.room import draw_frame, make_room, views
 from bidwitness.simulator.signals import make_sound
 from bidwitness.simulator.spec import FPS, LOOP_FRAMES, LOOP_SECONDS, Codec, Sound
@@ -25,30 +25,6 @@ _G711_SAMPLES = 160
 _AAC_SAMPLES = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class PictureRecipe:
-    """All that the bytes of a picture loop depend on."""
-
-    title: str
-    codec: Codec
-    width: int
-    height: int
-    bitrate: int
-    gop_frames: int
-    b_frames: int
-
-
-@dataclass(frozen=True, slots=True)
-class SoundRecipe:
-    """All that the bytes of a sound loop depend on."""
-
-    title: str
-    sound: Sound
-
-
-Recipe = PictureRecipe | SoundRecipe
-
-
 def make_loops(recipes: Iterable[Recipe], cache: Path) -> dict[Recipe, Loop]:
     """Give the loop of each recipe, from ``cache`` or encoded now, one recipe per core."""
     wanted = list(dict.fromkeys(recipes))
@@ -56,15 +32,26 @@ def make_loops(recipes: Iterable[Recipe], cache: Path) -> dict[Recipe, Loop]:
         return dict(zip(wanted, pool.map(lambda r: make_loop(r, cache), wanted), strict=True))
 
 
+def loop_path(recipe: Recipe, cache: Path) -> Path:
+    """Give the file in which a recipe's loop is kept."""
+    key = hashlib.sha256(f"{_VERSION} {recipe!r}".encode()).hexdigest()[:24]
+    return cache / f"{key}.loop"
+
+
 def make_loop(recipe: Recipe, cache: Path) -> Loop:
     """Give one loop, from ``cache`` or encoded now and put there."""
-    key = hashlib.sha256(f"{_VERSION} {recipe!r}".encode()).hexdigest()[:24]
-    path = cache / f"{key}.loop"
+    path = loop_path(recipe, cache)
     loop = load_loop(path)
     if loop is None:
-        loop = encode_picture(recipe) if isinstance(recipe, PictureRecipe) else encode_sound(recipe)
+        loop = _encode(recipe)
         save_loop(path, loop)
     return loop
+
+
+def _encode(recipe: Recipe) -> Loop:
+    if isinstance(recipe, PictureRecipe):
+        return encode_picture(recipe)
+    return encode_sound(recipe)
 
 
 def encode_picture(recipe: PictureRecipe) -> Loop:

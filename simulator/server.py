@@ -11,13 +11,20 @@ from typing import Any
 
 from bidwitness.clock import Clock, SystemClock
 from bidwitness.errors import BidWitnessError, Conflict, InvalidInput, NotFound
-from bidwitness.simulator.encode import PictureRecipe, Recipe, SoundRecipe, make_loop, make_loops
+from bidwitness.simulator.encode import make_loop, make_loops
 from bidwitness.simulator.faults import FaultKind, fault_from
 from bidwitness.simulator.genlock import Genlock
 from bidwitness.simulator.http import HttpAnswer, HttpRequest, serve_http
 from bidwitness.simulator.loopfile import Loop
+from bidwitness.simulator.recipes import (
+    PictureRecipe,
+    Recipe,
+    SoundRecipe,
+    picture_recipe,
+    sound_recipe,
+)
 from bidwitness.simulator.rtsp import Connection, Hub
-from bidwitness.simulator.spec import FPS, LOOP_FRAMES, CameraSpec, Sound
+from bidwitness.simulator.spec import LOOP_FRAMES, CameraSpec
 from bidwitness.simulator.streams import PicturePart, ServedStream, SoundPart
 from bidwitness.words import StreamRole
 
@@ -31,26 +38,6 @@ class Addresses:
     host: str = "127.0.0.1"
     port: int = 0
     status_port: int = 0
-
-
-def picture_recipe(spec: CameraSpec, role: StreamRole) -> PictureRecipe:
-    """Give what a stream's picture is encoded from."""
-    width, height = spec.size(role)
-    return PictureRecipe(
-        title=spec.title or spec.name,
-        codec=spec.codec,
-        width=width,
-        height=height,
-        bitrate=spec.rate(role),
-        gop_frames=spec.gop_seconds * FPS,
-        b_frames=spec.b_frames,
-    )
-
-
-def sound_recipe(spec: CameraSpec, role: StreamRole) -> SoundRecipe | None:
-    """Give what a stream's sound is encoded from, if it has any."""
-    sound = spec.sound_of(role)
-    return None if sound is Sound.NONE else SoundRecipe(spec.title or spec.name, sound)
 
 
 class Simulator:

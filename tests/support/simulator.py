@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bidwitness.simulator.spec import FRAME_US, CameraSpec
+from bidwitness.simulator.spec import FRAME_US, CameraSpec, spec_from
 
 # Encoded loops are kept between runs of the tests; their names change with what is in them.
 CACHE = Path(tempfile.gettempdir()) / "bidwitness-test-loops"
@@ -22,7 +22,7 @@ def small_camera(name: str, **changes: Any) -> CameraSpec:
     """Give a camera whose picture is encoded in half a second: 640x360, and 320x180 as sub."""
     small: dict[str, Any] = {"width": 640, "height": 360, "bitrate": 800_000}
     small |= {"sub_width": 320, "sub_height": 180, "sub_bitrate": 200_000}
-    return CameraSpec(name, **(small | changes))
+    return spec_from({"name": name, **small, **changes}, CameraSpec(name))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,172 @@
+"""GStreamer's RTSP server with our pictures in it: run by Debian's Python, which has ``gi``.
+
+The server, its RTP and its RTCP are GStreamer's; only the encoded frames are ours, each with
+its stamp. Reads a JSON file named on the command line (see ``gst_camera``), prints one line of
+JSON with the addresses when it listens, and ends at SIGTERM.
+"""
+
+import json
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtsp", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # after the versions
+
+from bidwitness.clock import SystemClock
+from bidwitness.simulator.genlock import Genlock
+from bidwitness.simulator.loopfile import Loop, load_loop
+from bidwitness.simulator.spec import FPS, FRAME_US, LOOP_FRAMES
+from bidwitness.simulator.stamps import FrameStamp, stamp_nal
+
+_START = b"\0\0\0\1"
+_VIDEO = {"h264": ("video/x-h264", "h264parse", "rtph264pay"), "h265": ("video/x-h265", "h265parse", "rtph265pay")}  # fmt: skip
+_AUDIO = {"alaw": ("audio/x-alaw", "rtppcmapay", 8), "ulaw": ("audio/x-mulaw", "rtppcmupay", 0)}
+
+
+class Feeder:
+    """Pushes one stream's frames at their instants for as long as its media lives."""
+
+    def __init__(self, genlock: Genlock, names: tuple[str, str], picture: Loop, sound: Loop | None):
+        self._genlock, self._names = genlock, names
+        self._picture, self._sound = picture, sound
+        self._hevc = picture.header["codec"] == "h265"
+        self._keys = set(picture.header["keys"])
+        self._sets = [bytes.fromhex(text) for text in picture.header["sets"]]
+
+    def configure(self, _factory: Any, media: Any) -> None:
+        """Begin to push as soon as a media is built for the first client."""
+        gone = threading.Event()
+        media.connect("unprepared", lambda _media: gone.set())
+        threading.Thread(target=self._push, args=(media.get_element(), gone), daemon=True).start()
+
+    def _push(self, element: Any, gone: threading.Event) -> None:
+        video, audio = element.get_by_name("video"), element.get_by_name("audio")
+        # Running time is known once the pipeline plays and has a clock.
+        while not (clock := video.get_clock()) or not video.get_base_time():
+            if gone.wait(0.005):
+                return
+        running_us = (clock.get_time() - video.get_base_time()) // 1000
+        utc_at_zero = self._genlock.utc_us() - running_us
+        frame = self._genlock.frame_now() + 1
+        while not gone.wait(max(self._genlock.wait_us(frame), 0) / 1e6):
+            at_us = self._genlock.instant_us(frame) - utc_at_zero
+            sent = self._emit(video, self._unit(frame), at_us, FRAME_US)
+            if audio and self._sound:
+                sent = self._push_sound(audio, self._sound, frame, utc_at_zero) and sent
+            if not sent:
+                return
+            frame += 1
+
+    def _push_sound(self, audio: Any, sound: Loop, frame: int, utc_at_zero: int) -> bool:
+        rate, samples = sound.header["rate"], sound.header["samples"]
+        counts = [f * rate // (FPS * samples) for f in (frame - 1, frame)]
+        length = samples * 1_000_000 // rate
+        ok = True
+        for number in range(*counts):
+            at_us = self._genlock.t0_us + number * length - utc_at_zero
+            (data,) = sound.units[number % len(sound.units)]
+            ok = self._emit(audio, data, at_us, length) and ok
+        return ok
+
+    def _unit(self, frame: int) -> bytes:
+        camera, role = self._names
+        stamp = FrameStamp(frame, self._genlock.instant_us(frame), camera, role)
+        index = frame % LOOP_FRAMES
+        nals = [*(self._sets if index in self._keys else ()), stamp_nal(stamp, hevc=self._hevc)]
+        return b"".join(_START + nal for nal in (*nals, *self._picture.units[index]))
+
+    @staticmethod
+    def _emit(source: Any, data: bytes, at_us: int, length_us: int) -> bool:
+        buffer = Gst.Buffer.new_wrapped(data)
+        buffer.pts = buffer.dts = max(at_us, 0) * 1000
+        buffer.duration = length_us * 1000
+        return source.emit("push-buffer", buffer) == Gst.FlowReturn.OK
+
+
+def launch_line(picture: Loop, sound: Loop | None) -> str:
+    """Give the pipeline that GStreamer builds for a stream."""
+    caps, parse, pay = _VIDEO[picture.header["codec"]]
+    line = (
+        f"( appsrc name=video is-live=true format=time "
+        f'caps="{caps},stream-format=byte-stream,alignment=au,framerate={FPS}/1" '
+        f"! {parse} ! {pay} name=pay0 pt=96 config-interval=-1 "
+    )
+    if sound:
+        caps, pay, kind = _AUDIO[sound.header["sound"]]
+        line += (
+            f'appsrc name=audio is-live=true format=time caps="{caps},rate=8000,channels=1" '
+            f"! {pay} name=pay1 pt={kind} min-ptime=20000000 max-ptime=20000000 "
+        )
+    return line + ")"
+
+
+def add_login(server: Any, logins: dict[str, str]) -> None:
+    """Ask for Digest authentication by these users."""
+    auth = GstRtspServer.RTSPAuth()
+    auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
+    for user, password in logins.items():
+        token = GstRtspServer.RTSPToken()
+        token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, user)
+        auth.add_digest(user, password, token)
+    server.set_auth(auth)
+
+
+def serve(config: dict[str, Any]) -> dict[str, Any]:
+    """Mount every stream and listen; give what is printed."""
+    genlock = Genlock(SystemClock())
+    server = GstRtspServer.RTSPServer()
+    server.set_address("127.0.0.1")
+    server.set_service("0")
+    logins = {c["user"]: c["password"] for c in config["cameras"] if c["user"]}
+    if logins:
+        add_login(server, logins)
+    for camera in config["cameras"]:
+        for role, files in camera["streams"].items():
+            picture = load_loop(Path(files["picture"]))
+            sound = load_loop(Path(files["sound"])) if files["sound"] else None
+            assert picture is not None, files
+            factory = GstRtspServer.RTSPMediaFactory()
+            factory.set_launch(launch_line(picture, sound))
+            factory.set_shared(True)
+            if camera["user"]:
+                factory.add_role_from_structure(
+                    Gst.Structure.from_string(
+                        f"{camera['user']},media.factory.access=true,media.factory.construct=true"
+                    )[0]
+                )
+            feeder = Feeder(genlock, (camera["name"], role), picture, sound)
+            factory.connect("media-configure", feeder.configure)
+            server.get_mount_points().add_factory(f"/{camera['name']}/{role}", factory)
+    server.attach(None)
+    base = f"rtsp://127.0.0.1:{server.get_bound_port()}"
+    listed = [
+        {
+            "name": c["name"],
+            "streams": {role: f"{base}/{c['name']}/{role}" for role in c["streams"]},
+        }
+        for c in config["cameras"]
+    ]
+    # The server lives as long as something holds it.
+    return {"server": server, "ready": {"t0_us": genlock.t0_us, "cameras": listed}}
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    Gst.init(None)
+    served = serve(json.loads(Path(sys.argv[1]).read_text()))
+    loop = GLib.MainLoop()
+    GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGTERM, loop.quit)
+    sys.stdout.write(json.dumps(served["ready"]) + "\n")
+    sys.stdout.flush()
+    loop.run()
+
+
+if __name__ == "__main__":
+    main()
