@@ -1,0 +1,304 @@
+"""The store in a folder of this machine: write-once files that carry their digest in their name.
+
+``a/b.mp4`` lies as ``a/b.sha256-<64 hex>.mp4``, mode 0440; the digest is the version. So a person
+can open it, ``sha256sum`` can check it without us, and a name never comes to mean other bytes.
+"""
+
+import errno
+import fcntl
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+
+from bidwitness.errors import (
+    BidWitnessError,
+    Conflict,
+    DamageFound,
+    NotFound,
+    StorageFull,
+    StoreError,
+)
+from bidwitness.storage.store.base import (
+    CHUNK,
+    DIGEST_MARK,
+    Found,
+    Source,
+    StoredVersion,
+    check_key,
+    chunks_of,
+    digest_of,
+    opened,
+    source_damaged,
+)
+
+_NAME = re.compile(
+    rf"(?P<stem>.+){re.escape(DIGEST_MARK)}(?P<sha>[0-9a-f]{{64}})(?P<suffix>\.[^.]*)?\Z"
+)
+_VERSION = re.compile(r"[0-9a-f]{64}\Z")
+_UNFINISHED = ".unfinished"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# What link(2) says when the source lies elsewhere or the file system has no hard links.
+_NO_LINK = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS)
+_READ_ONLY = 0o440
+
+
+class FileStore:
+    """Keeps objects below ``root``. A segment on the same volume is adopted by a hard link."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def prepare(self) -> None:
+        """Make the folder and drop what an earlier crash left unfinished.
+
+        Only `keep` calls it: it alone puts, so nothing unfinished can be someone else's.
+        """
+        with self._errors("use"):
+            self._make(self.root / _UNFINISHED)
+            for left in (self.root / _UNFINISHED).iterdir():
+                left.unlink()
+            probe = self.root / _UNFINISHED / secrets.token_hex(8)
+            probe.touch(exist_ok=False)
+            probe.unlink()
+
+    def put(
+        self, key: str, source: Source, sha256: bytes, *, expect_absent: bool = True
+    ) -> StoredVersion:
+        """See ``Store.put``. Copies are read back from the disk before they get their name."""
+        with self._errors(f"keep {key} in"):
+            path = self._path(key, sha256.hex())
+            if path.exists():
+                return self._proved(key, sha256, path)
+            with opened(source) as file:
+                digest, size = digest_of(chunks_of(file))
+                if digest != sha256:
+                    raise source_damaged(key)
+                self._make(path.parent)
+                adopted = isinstance(source, Path) and self._adopt(
+                    key, source, os.fstat(file.fileno()), path, expect_absent
+                )
+            if not adopted:
+                self._copy(key, source, path, sha256, expect_absent)
+            return StoredVersion(key, sha256.hex(), size, sha256)
+
+    def read(self, key: str, version: str, offset: int = 0, length: int | None = None) -> bytes:
+        """See ``Store.read``."""
+        with self._errors(f"read {key} from"), self._open(key, version) as fd:
+            size = os.fstat(fd).st_size
+            end = size if length is None else min(size, offset + length)
+            return b"".join(_pieces(fd, offset, end))
+
+    def stream(self, key: str, version: str, offset: int = 0) -> Iterator[bytes]:
+        """See ``Store.stream``."""
+        with self._errors(f"read {key} from"), self._open(key, version) as fd:
+            yield from _pieces(fd, offset, os.fstat(fd).st_size)
+
+    def stat(self, key: str, version: str | None = None) -> Found:
+        """See ``Store.stat``; among several versions the newest is the one last changed."""
+        with self._errors(f"look up {key} in"):
+            check_key(key)
+            if version is not None:
+                with self._open(key, version) as fd:
+                    return Found(key, version, os.fstat(fd).st_size, bytes.fromhex(version))
+            present = self._versions(key)
+            if not present:
+                raise _not_found(key)
+            newest = max(present, key=lambda p: p.stat().st_mtime_ns)
+            return _found(key, newest)
+
+    def list(self, prefix: str = "") -> Iterator[Found]:
+        """See ``Store.list``."""
+        with self._errors("list"):
+            folder = prefix.rpartition("/")[0]
+            for key, path in _walk(self.root / folder, f"{folder}/" if folder else ""):
+                if key.startswith(prefix):
+                    yield _found(key, path)
+
+    def delete_version(self, key: str, version: str) -> None:
+        """See ``Store.delete_version``; a folder that becomes empty goes too."""
+        with self._errors(f"remove {key} from"):
+            if not _VERSION.match(version):
+                raise _not_found(key)
+            path = self._path(key, version)
+            if not path.parent.is_dir():
+                return
+            path.unlink(missing_ok=True)
+            _fsync_folder(path.parent)
+            with suppress(OSError):  # not empty, or taken into use again at this moment
+                path.parent.rmdir()
+
+    def is_permanent(self, error: Exception) -> bool:
+        """A full or failing disk may recover; everything else will say the same again."""
+        return isinstance(error, BidWitnessError) and not isinstance(
+            error, StoreError | StorageFull
+        )
+
+    def _path(self, key: str, version: str) -> Path:
+        place = PurePosixPath(check_key(key))
+        return self.root / place.with_name(f"{place.stem}{DIGEST_MARK}{version}{place.suffix}")
+
+    def _versions(self, key: str) -> tuple[Path, ...]:
+        place = PurePosixPath(check_key(key))
+        folder = self.root / place.parent
+        if not folder.is_dir():
+            return ()
+        matches = ((_NAME.match(path.name), path) for path in folder.iterdir())
+        return tuple(
+            path
+            for match, path in matches
+            if match and match["stem"] == place.stem and (match["suffix"] or "") == place.suffix
+        )
+
+    def _proved(self, key: str, sha256: bytes, path: Path) -> StoredVersion:
+        with self._open(key, sha256.hex()) as fd:
+            digest, size = digest_of(_pieces(fd, 0, os.fstat(fd).st_size))
+            if digest != sha256:
+                raise DamageFound(f"The store's file {path.name} does not hash to its own name.")
+            # The put that made it may have died before its name was on the disk.
+            os.fsync(fd)
+            _fsync_folder(path.parent)
+        return StoredVersion(key, sha256.hex(), size, sha256)
+
+    def _adopt(
+        self, key: str, source: Path, hashed: os.stat_result, path: Path, expect_absent: bool
+    ) -> bool:
+        """Give the hashed file a second name in the store; say whether its volume allowed it."""
+        if source.is_symlink() or hashed.st_dev != path.parent.stat().st_dev:
+            return False
+        try:
+            source.chmod(_READ_ONLY)
+            _fsync(source)
+            with self._publishing(key, path, expect_absent) as present:
+                if present:
+                    return True
+                path.hardlink_to(source)
+                if path.stat().st_ino != hashed.st_ino:
+                    path.unlink()
+                    raise source_damaged(key)
+        except OSError as error:
+            if error.errno in _NO_LINK:
+                return False
+            raise
+        return True
+
+    def _copy(
+        self, key: str, source: Source, path: Path, sha256: bytes, expect_absent: bool
+    ) -> None:
+        self._make(self.root / _UNFINISHED)
+        part = self.root / _UNFINISHED / secrets.token_hex(16)
+        fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with opened(source) as file:
+                for chunk in chunks_of(file):
+                    _write_all(fd, chunk)
+            os.fsync(fd)
+            # Read back what the disk has, not what the page cache remembers.
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            if digest_of(_pieces(fd, 0, os.fstat(fd).st_size))[0] != sha256:
+                raise StoreError(f"The disk of the store gave back other bytes for {path.name}.")
+            os.fchmod(fd, _READ_ONLY)
+            with self._publishing(key, path, expect_absent) as present:
+                if not present:
+                    part.rename(path)
+        finally:
+            os.close(fd)
+            part.unlink(missing_ok=True)
+
+    @contextmanager
+    def _publishing(self, key: str, path: Path, expect_absent: bool) -> Iterator[bool]:
+        """Hold the folder while a name is given; say whether the very same is there already."""
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            if expect_absent and any(other != path for other in self._versions(key)):
+                raise Conflict(f"The store already holds other bytes as {key}.")
+            yield path.exists()
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    @contextmanager
+    def _open(self, key: str, version: str) -> Iterator[int]:
+        path = self._path(key, version)
+        if not _VERSION.match(version):
+            raise _not_found(key)
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            raise _not_found(key) from None
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    def _make(self, folder: Path) -> None:
+        """Make a folder durably: each new one is fsync'd into its parent."""
+        missing = [p for p in (folder, *folder.parents) if not p.exists()]
+        for path in reversed(missing):
+            path.mkdir(exist_ok=True)
+            _fsync_folder(path.parent)
+
+    @contextmanager
+    def _errors(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            if error.errno in _FULL:
+                raise StorageFull(
+                    f"Cannot {doing} the store {self.root}: no room is left on its disk."
+                ) from error
+            raise StoreError(f"Cannot {doing} the store {self.root}: {why}.") from error
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
+    """Give each object below ``folder`` with its key, sorted by key as an S3 server sorts."""
+    entries: list[tuple[str, Path]] = []
+    for path in folder.iterdir() if folder.is_dir() else ():
+        match = _NAME.match(path.name)
+        if match:
+            entries.append((f"{prefix}{match['stem']}{match['suffix'] or ''}", path))
+        elif path.is_dir() and not path.name.startswith("."):
+            entries.append((f"{prefix}{path.name}/", path))
+    for key, path in sorted(entries):
+        if key.endswith("/"):
+            yield from _walk(path, key)
+        else:
+            yield key, path
+
+
+def _pieces(fd: int, start: int, end: int) -> Iterator[bytes]:
+    while start < end and (piece := os.pread(fd, min(CHUNK, end - start), start)):
+        yield piece
+        start += len(piece)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _fsync(path: Path, flags: int = os.O_RDONLY | os.O_NOFOLLOW) -> None:
+    fd = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _fsync_folder(folder: Path) -> None:
+    _fsync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _found(key: str, path: Path) -> Found:
+    match = _NAME.match(path.name)
+    version = match["sha"] if match else ""
+    return Found(key, version, path.stat().st_size, bytes.fromhex(version))
+
+
+def _not_found(key: str) -> NotFound:
+    return NotFound(f"The store has no such version of {key}.")

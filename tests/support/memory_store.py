@@ -1,0 +1,115 @@
+"""A store in memory, for tests: it can be full, down, slow to believe, or made to rot."""
+
+import hashlib
+from collections.abc import Iterator
+
+from bidwitness.errors import (
+    BidWitnessError,
+    Conflict,
+    NotFound,
+    StorageFull,
+    StoreError,
+)
+from bidwitness.storage.store.base import (
+    Found,
+    Source,
+    StoredVersion,
+    check_key,
+    chunks_of,
+    digest_of,
+    opened,
+    source_damaged,
+)
+
+CHUNK = 4096
+
+
+class MemoryStore:
+    """Honest unless told otherwise: ``down`` and ``full`` are switches, ``failures`` a countdown."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str], bytes] = {}
+        self.down = False
+        self.full = False
+        self.failures = 0
+        self.calls: list[tuple[str, str]] = []
+
+    def _call(self, name: str, key: str = "") -> None:
+        self.calls.append((name, key))
+        if self.failures:
+            self.failures -= 1
+            raise StoreError("The store in memory fails this once.")
+        if self.down:
+            raise StoreError("The store in memory is switched off.")
+
+    def prepare(self) -> None:
+        self._call("prepare")
+
+    def put(
+        self, key: str, source: Source, sha256: bytes, *, expect_absent: bool = True
+    ) -> StoredVersion:
+        check_key(key)
+        self._call("put", key)
+        with opened(source) as file:
+            data = b"".join(chunks_of(file))
+        if digest_of(iter([data]))[0] != sha256:
+            raise source_damaged(key)
+        stored = StoredVersion(key, sha256.hex(), len(data), sha256)
+        present = [version for held, version in self.objects if held == key]
+        if sha256.hex() in present:
+            return stored
+        if present and expect_absent:
+            raise Conflict(f"The store already holds other bytes as {key}.")
+        if self.full:
+            raise StorageFull("The store in memory is full.")
+        self.objects[key, sha256.hex()] = data
+        return stored
+
+    def read(self, key: str, version: str, offset: int = 0, length: int | None = None) -> bytes:
+        self._call("read", key)
+        data = self._held(key, version)
+        return data[offset:] if length is None else data[offset : offset + length]
+
+    def stream(self, key: str, version: str, offset: int = 0) -> Iterator[bytes]:
+        data = self._held(key, version)
+        for start in range(offset, len(data), CHUNK):
+            self._call("stream", key)
+            yield data[start : start + CHUNK]
+
+    def stat(self, key: str, version: str | None = None) -> Found:
+        self._call("stat", key)
+        if version is None:
+            version = next((v for k, v in reversed([*self.objects]) if k == key), "")
+        return Found(key, version, len(self._held(key, version)), bytes.fromhex(version))
+
+    def list(self, prefix: str = "") -> Iterator[Found]:
+        self._call("list", prefix)
+        for key, version in sorted(self.objects):
+            if key.startswith(prefix):
+                yield self.stat(key, version)
+
+    def delete_version(self, key: str, version: str) -> None:
+        self._call("delete_version", key)
+        self.objects.pop((check_key(key), version), None)
+
+    def is_permanent(self, error: Exception) -> bool:
+        return isinstance(error, BidWitnessError) and not isinstance(
+            error, StoreError | StorageFull
+        )
+
+    def rot(self, key: str) -> None:
+        """Change one byte of what is held as ``key``, as a bad disk would."""
+        for held, version in self.objects:
+            if held == key:
+                data = self.objects[held, version]
+                self.objects[held, version] = bytes([data[0] ^ 1]) + data[1:]
+
+    def _held(self, key: str, version: str) -> bytes:
+        try:
+            return self.objects[check_key(key), version]
+        except KeyError:
+            raise NotFound(f"The store has no such version of {key}.") from None
+
+
+def sha256_of(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
