@@ -13,6 +13,8 @@ from bidwitness.words import Condition, Outcome, Role, SessionState, Word
 
 
 class Verb(Word):
+    PLAN = "plan", "预约"
+    AMEND = "amend", "更正"
     START = "start", "开始"
     SUSPEND = "suspend", "暂停"
     RECESS = "recess", "休会"
@@ -23,6 +25,9 @@ class Verb(Word):
     UNDO_END = "undo-end", "撤销结束"
     SEAL = "seal", "固化"
     CANCEL = "cancel", "取消"
+    CLAIM = "claims", "补录入"
+    RELATE = "relations", "关联场次"
+    VERIFY = "verify", "校验"
     ARCHIVE = "archive", "归档"
     TRANSFER = "transfer", "移交"
     DISPOSE = "dispose", "销毁"
@@ -121,6 +126,16 @@ def _states(*states: SessionState) -> frozenset[SessionState]:
 
 
 TRANSITIONS: tuple[Transition, ...] = (
+    # Of a session that is not there yet: no state knows it.
+    Transition(Verb.PLAN, _states(), _S.SCHEDULED, _DESK, ()),
+    Transition(
+        Verb.AMEND,
+        _states(_S.SCHEDULED, _S.RECORDING, _S.ENDED),
+        None,
+        _DESK,
+        (_E.CHANGE_PLAN,),
+        record="amend",
+    ),
     Transition(
         Verb.START,
         _states(_S.SCHEDULED),
@@ -209,6 +224,16 @@ TRANSITIONS: tuple[Transition, ...] = (
         (),
         record="cancel",
     ),
+    # What is claimed after the seal is stated in a supplement to it.
+    Transition(Verb.CLAIM, _states(_S.RECORDING, _S.ENDED, _S.SEALED), None, _DESK, ()),
+    Transition(Verb.RELATE, _states(*set(_S) - {_S.CANCELLED}), None, _DESK, ()),
+    Transition(
+        Verb.VERIFY,
+        _states(_S.ENDED, _S.SEALED, _S.ARCHIVED, _S.TRANSFERRED),
+        None,
+        _DESK,
+        (),
+    ),
     Transition(Verb.ARCHIVE, _states(_S.SEALED), _S.ARCHIVED, _DESK, ()),
     Transition(Verb.TRANSFER, _states(_S.ARCHIVED), _S.TRANSFERRED, _DESK, ()),
     Transition(Verb.DISPOSE, _states(_S.ARCHIVED), _S.DISPOSED, _DESK, ()),
@@ -220,6 +245,12 @@ def possible(state: SessionState, condition: Condition) -> tuple[Verb, ...]:
     return tuple(
         row.verb for row in TRANSITIONS if state in row.states and condition in row.conditions
     )
+
+
+def check_may(verb: Verb, roles: frozenset[Role]) -> None:
+    """Raise ``Forbidden`` unless one of the roles may give this command."""
+    (row,) = (row for row in TRANSITIONS if row.verb == verb)
+    _check_role(row, Command(verb, roles))
 
 
 def decide(view: SessionView, command: Command, now_us: int, undo_us: int) -> Decision:
@@ -360,6 +391,8 @@ _CHECKS = {
     Verb.UNDO_END: _check_undo,
     Verb.SEAL: _check_seal,
     Verb.CANCEL: _check_reason,
+    Verb.AMEND: _check_reason,
+    Verb.CLAIM: _check_reason,
 }
 
 
