@@ -1,0 +1,128 @@
+"""What the recorder is to pull: the wanted state, read from the index. The recorder keeps a copy
+on disk and goes on with it when the index is away."""
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session as Orm
+
+from bidwitness.addresses import CameraAddress, parse_camera_address
+from bidwitness.errors import DamageFound, InvalidInput
+from bidwitness.secrets import SecretBox
+from bidwitness.storage.index.models import Booking, Camera, Claim, Room, Session, Stream
+from bidwitness.words import RoomKind, SessionState, StreamRole
+
+# A cut is asked for from so long before its instant until so long after it, in µs.
+CUT_WINDOW_US = 10 * 60_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class WantedStream:
+    """One stream to pull, all the time.
+
+    ``secret`` is the camera's password as ``bidwitness.secrets`` sealed it about
+    ``secret_about``; it is opened only to dial. ``record_sound``: sound is recorded once per
+    camera, from main. ``cuts``: instants (µs UTC) after each of which a segment is to end at the
+    next key frame, because a session starts or ends there.
+    """
+
+    stream_id: str
+    camera_id: str
+    camera: str
+    room_id: str
+    room: str
+    role: StreamRole
+    address: str
+    username: str | None
+    secret: bytes | None = field(repr=False)
+    record_sound: bool
+    cuts: tuple[int, ...] = ()
+
+    @property
+    def secret_about(self) -> str:
+        return about_camera(self.camera_id)
+
+
+def about_camera(camera_id: str) -> str:
+    """What a camera's sealed password is bound to."""
+    return f"camera:{camera_id}"
+
+
+def dial_address(
+    wanted: WantedStream, secrets: SecretBox, *, allow_loopback: bool
+) -> tuple[CameraAddress, str | None]:
+    """Give the parsed address of a stream and its camera's password in clear.
+
+    Raises ``DamageFound`` if the password cannot be decrypted or the address is not one that
+    could have been stored, ``ConfigError`` if the key file is missing or open to others.
+    """
+    password = (
+        secrets.open(wanted.secret, wanted.secret_about) if wanted.secret is not None else None
+    )
+    try:
+        return parse_camera_address(wanted.address, allow_loopback), password
+    except InvalidInput as error:
+        raise DamageFound(f"Stream {wanted.stream_id} has no usable address.") from error
+
+
+def wanted_streams(orm: Orm, now_us: int) -> list[WantedStream]:
+    """Give all streams to be pulled now, by camera and role. A rest room's never are."""
+    rows = orm.execute(
+        select(Stream, Camera, Room)
+        .join(Camera, Camera.id == Stream.camera_id)
+        .join(Room, Room.id == Camera.room_id)
+        .where(
+            Stream.enabled,
+            Camera.enabled,
+            Camera.removed_us.is_(None),
+            Room.kind != RoomKind.REST,
+        )
+        .order_by(Camera.id, Stream.role)
+    ).all()
+    cuts = _cuts(orm, now_us)
+    with_main = {stream.camera_id for stream, _, _ in rows if stream.role is StreamRole.MAIN}
+    return [
+        WantedStream(
+            stream_id=stream.id,
+            camera_id=camera.id,
+            camera=camera.name,
+            room_id=room.id,
+            room=room.name,
+            role=stream.role,
+            address=stream.address,
+            username=camera.username,
+            secret=camera.secret,
+            record_sound=stream.role is StreamRole.MAIN or camera.id not in with_main,
+            cuts=tuple(sorted(cuts.get(room.id, set()) | cuts.get(stream.id, set()))),
+        )
+        for stream, camera, room in rows
+    ]
+
+
+def _cuts(orm: Orm, now_us: int) -> dict[str, set[int]]:
+    """Give the instants near now at which footage changes hands: per room by booking, per stream
+    by claim. A booked start comes from the booking, so that the recorder knows it beforehand."""
+    first, last = now_us - CUT_WINDOW_US, now_us + CUT_WINDOW_US
+    near: dict[str, set[int]] = {}
+    booked = orm.execute(
+        select(Booking.room_id, Booking.from_us)
+        .join(Session, Session.id == Booking.session_id)
+        .where(
+            Session.state == SessionState.SCHEDULED,
+            Booking.left_us.is_(None),
+            Booking.from_us.between(first, last),
+        )
+    )
+    claimed = orm.execute(
+        select(Claim.stream_id, Claim.from_us, Claim.to_us).where(
+            Claim.withdrawn_us.is_(None),
+            Claim.from_us.between(first, last) | Claim.to_us.between(first, last),
+        )
+    )
+    for room_id, at in booked:
+        near.setdefault(room_id, set()).add(at)
+    for stream_id, *ends in claimed:
+        near.setdefault(stream_id, set()).update(
+            at for at in ends if at is not None and first <= at <= last
+        )
+    return near
