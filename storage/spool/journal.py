@@ -18,6 +18,8 @@ from bidwitness.storage.spool.files import Files
 from bidwitness.storage.spool.layout import JOURNAL, is_day, journal_path, stream_dir
 
 Object = dict[str, JsonValue]
+# Several lines of a minute of G.711 (some 12 kB each).
+_TAIL = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -89,10 +91,25 @@ def journal_days(volume: Path, stream: str) -> list[str]:
 def last_entry(volume: Path, stream: str) -> JournalEntry | None:
     """Give a stream's newest record on this volume, if any. Raises ``DamageFound``."""
     for day in reversed(journal_days(volume, stream)):
-        entries = list(read_journal(journal_path(volume, stream, day)))
+        path = journal_path(volume, stream, day)
+        entries = list(read_journal(path, _tail(path)))
         if entries:
             return entries[-1]
     return None
+
+
+def _tail(path: Path) -> int:
+    """Give where the last few lines begin: a day's journal is read to its end at every start."""
+    size = path.stat().st_size
+    span = _TAIL
+    with path.open("rb") as file:
+        while span < size:
+            file.seek(size - span)
+            lines = file.read(span).split(b"\n", 3)
+            if len(lines) == 4:
+                return size - span + len(lines[0]) + 1
+            span *= 4
+    return 0
 
 
 def repair_journal(files: Files, path: Path) -> int:
@@ -102,7 +119,11 @@ def repair_journal(files: Files, path: Path) -> int:
     """
     if not path.is_file():
         return 0
-    data = path.read_bytes()
+    # Each line was durable before the next was begun: only the last can be torn.
+    start = _tail(path)
+    with path.open("rb") as file:
+        file.seek(start)
+        data = file.read()
     good = 0
     while (end := data.find(b"\n", good)) >= 0:
         try:
@@ -119,5 +140,5 @@ def repair_journal(files: Files, path: Path) -> int:
         if good + len(line) < len(data):
             raise DamageFound(f"The journal {path.name} is broken before its end.")
     if rest:
-        files.truncate(path, good)
+        files.truncate(path, start + good)
     return len(rest)

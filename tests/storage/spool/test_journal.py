@@ -6,6 +6,7 @@ import pytest
 
 from bidwitness.errors import DamageFound
 from bidwitness.storage.evidence.records import GapFacts, first_place, gap_record, next_place
+from bidwitness.storage.spool import journal
 from bidwitness.storage.spool.files import SystemFiles
 from bidwitness.storage.spool.journal import (
     encode_line,
@@ -86,3 +87,15 @@ def test_the_newest_record_is_found_across_days(tmp_path: Path) -> None:
     assert journal_days(tmp_path, STREAM) == ["20231114", "20231115"]
     last = last_entry(tmp_path, STREAM)
     assert last is not None and last.read().place.seq == 1
+
+
+def test_only_the_end_of_a_long_journal_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "_TAIL", 400)
+    whole = lines(9)
+    path = written(tmp_path, b"garbage\n" + b"".join(whole) + b"torn")
+    assert repair_journal(SystemFiles(), path) == 4
+    last = last_entry(tmp_path, STREAM)
+    assert last is not None and last.read().place.seq == 8
+    assert last.end == path.stat().st_size
