@@ -113,16 +113,17 @@ def _cuts(orm: Orm, now_us: int) -> dict[str, set[int]]:
             Booking.from_us.between(first, last),
         )
     )
+    # A sealed session needs no cut any more: its last segment was closed before it was sealed.
     claimed = orm.execute(
-        select(Claim.stream_id, Claim.from_us, Claim.to_us).where(
+        select(Claim.stream_id, Claim.from_us, Claim.to_us)
+        .join(Session, Session.id == Claim.session_id)
+        .where(
+            Session.state.in_((SessionState.RECORDING, SessionState.ENDED)),
             Claim.withdrawn_us.is_(None),
-            Claim.from_us.between(first, last) | Claim.to_us.between(first, last),
         )
     )
     for room_id, at in booked:
         near.setdefault(room_id, set()).add(at)
     for stream_id, *ends in claimed:
-        near.setdefault(stream_id, set()).update(
-            at for at in ends if at is not None and first <= at <= last
-        )
+        near.setdefault(stream_id, set()).update(at for at in ends if at and first <= at <= last)
     return near
