@@ -7,6 +7,7 @@ that a person typed must not become a way to read this machine's files or to tal
 import ipaddress
 import re
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote
 
@@ -14,6 +15,9 @@ from bidwitness.errors import CameraError, InvalidInput
 
 DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "rtsph": 80}
 """Plain, over TLS, and tunnelled over HTTP."""
+
+DEVICE_PORTS = {"http": 80, "https": 443}
+"""Of an ONVIF device."""
 
 FIELD = "source_url"
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<rest>.*)")
@@ -43,7 +47,8 @@ class CameraAddress:
 
     def __str__(self) -> str:
         """Give the address without user name and password."""
-        port = "" if self.port == DEFAULT_PORTS[self.scheme] else f":{self.port}"
+        usual = {**DEFAULT_PORTS, **DEVICE_PORTS}[self.scheme]
+        port = "" if self.port == usual else f":{self.port}"
         return f"{self.scheme}://{_bracketed(self.host)}{port}{self.path}"
 
     def with_login(self, username: str, password: str) -> "CameraAddress":
@@ -83,11 +88,25 @@ def parse_camera_address(text: str) -> CameraAddress:
     Raises ``InvalidInput`` for any scheme but ``rtsp``, ``rtsps`` and ``rtsph`` (RTSP over HTTP),
     and for what could be read in two ways.
     """
+    return _parse(text, DEFAULT_PORTS)
+
+
+def parse_device_address(text: str) -> CameraAddress:
+    """Read the address of an ONVIF device: ``http://`` or ``https://``, or just a host and port.
+    Pure.
+
+    Raises ``InvalidInput`` as ``parse_camera_address`` does.
+    """
+    return _parse(text if "://" in text else f"http://{text}", DEVICE_PORTS)
+
+
+def _parse(text: str, ports: Mapping[str, int]) -> CameraAddress:
     if len(text) > 2000 or any(ord(c) <= 0x20 or ord(c) == 0x7F for c in text):
         raise _wrong("it holds spaces or control characters, or is too long")
     found = _URL.fullmatch(text)
-    if found is None or found["scheme"].lower() not in DEFAULT_PORTS:
-        raise _wrong("it must begin with rtsp://, rtsps:// or rtsph://")
+    if found is None or found["scheme"].lower() not in ports:
+        *most, last = (f"{scheme}://" for scheme in ports)
+        raise _wrong(f"it must begin with {', '.join(most)} or {last}")
     scheme = found["scheme"].lower()
     login, _, place = found["authority"].rpartition("@")
     if "@" in found["rest"]:
@@ -95,7 +114,7 @@ def parse_camera_address(text: str) -> CameraAddress:
             "with an @ after the host it can be read in two ways; give user name and password in"
             " their own fields, or write / as %2F, # as %23, ? as %3F and @ as %40"
         )
-    host, port = _host_and_port(place, DEFAULT_PORTS[scheme])
+    host, port = _host_and_port(place, ports[scheme])
     path, _, _ = found["rest"].partition("#")
     if not path.startswith("/"):
         path = f"/{path}"

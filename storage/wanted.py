@@ -48,21 +48,20 @@ def about_camera(camera_id: str) -> str:
     return f"camera:{camera_id}"
 
 
-def dial_address(
-    wanted: WantedStream, secrets: SecretBox, *, allow_loopback: bool
-) -> tuple[CameraAddress, str | None]:
-    """Give the parsed address of a stream and its camera's password in clear.
+def camera_address(wanted: WantedStream, secrets: SecretBox) -> CameraAddress:
+    """Give a stream's address with its camera's user name and password in it.
 
     Raises ``DamageFound`` if the password cannot be decrypted or the address is not one that
     could have been stored, ``ConfigError`` if the key file is missing or open to others.
     """
-    password = (
-        secrets.open(wanted.secret, wanted.secret_about) if wanted.secret is not None else None
-    )
+    sealed = wanted.secret
+    password = secrets.open(sealed, wanted.secret_about) if sealed is not None else ""
     try:
-        return parse_camera_address(wanted.address, allow_loopback), password
+        return parse_camera_address(wanted.address).with_login(wanted.username or "", password)
     except InvalidInput as error:
-        raise DamageFound(f"Stream {wanted.stream_id} has no usable address.") from error
+        raise DamageFound(
+            f"Stream {wanted.stream_id} has no usable address: {error.detail}"
+        ) from error
 
 
 def wanted_streams(orm: Orm, now_us: int) -> list[WantedStream]:

@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidwitness.addresses import is_reachable_place, parse_camera_address, resolve_camera
+from bidwitness.addresses import (
+    is_reachable_place,
+    parse_camera_address,
+    parse_device_address,
+    resolve_camera,
+)
 from bidwitness.errors import CameraError, InvalidInput
 
 
@@ -133,3 +138,13 @@ def test_an_unknown_name_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", nobody)
     with pytest.raises(CameraError, match=r"camera\.example .* not known"):
         resolve_camera(parse_camera_address("rtsp://camera.example/s"), allow_loopback=True)
+
+
+def test_a_device_may_be_named_by_its_host_alone() -> None:
+    assert str(parse_device_address("192.0.2.1")) == "http://192.0.2.1/"
+    found = parse_device_address("https://u:p@cam:8443/onvif/device_service")
+    assert str(found) == "https://cam:8443/onvif/device_service"
+    assert (found.username, found.password) == ("u", "p")
+    for text in ("rtsp://192.0.2.1/", "file:///etc/passwd", "http://", "ftp://h/"):
+        with pytest.raises(InvalidInput):
+            parse_device_address(text)
