@@ -45,10 +45,11 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Orm]:
-        """Give a session of one read-only snapshot, rolled back at the end."""
+        """Give a session for reading, rolled back at the end; what was read stays usable."""
         with unavailable_if_down(), Orm(self._engine, expire_on_commit=False) as orm:
             yield orm
-            orm.rollback()
+            # Not rollback(): that would expire every object, and reading one later would fail.
+            orm.expunge_all()
 
     @contextmanager
     def write(self) -> Iterator[Orm]:

@@ -66,9 +66,9 @@ class Segment(Base):
     from_us: Mapped[Us]
     to_us: Mapped[Us]
     quality: Mapped[ClockQuality] = word(ClockQuality)
+    sha256: Mapped[bytes] = mapped_column(LargeBinary(32))
     bytes: Mapped[int] = mapped_column(BigInt)
     pieces: Mapped[int]
-    sha256: Mapped[bytes] = mapped_column(LargeBinary(32))
     # Where it lies on its recorder; empty once the spool copy has gone.
     recorder: Mapped[str] = mapped_column(String(64))
     spool_path: Mapped[Text_ | None]
