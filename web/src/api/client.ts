@@ -1,0 +1,144 @@
+/** The one client of the REST API: same origin, cookie login, problem+json errors. */
+
+import type {
+  Camera,
+  Me,
+  NewCamera,
+  NewClaim,
+  NewSession,
+  Outcome,
+  Page,
+  Playback,
+  PlaybackRequest,
+  ProbeRequest,
+  ProbeResult,
+  Problem,
+  Project,
+  Room,
+  Session,
+  SessionQuery,
+  System,
+  Timeline,
+} from './types';
+
+const BASE = '/api/v1';
+
+/** What the API refused, with the words it gave; status 0 when it could not be reached. */
+export class ApiError extends Error {
+  constructor(readonly problem: Problem) {
+    super(problem.detail || problem.title || `HTTP ${problem.status}`);
+    this.name = 'ApiError';
+  }
+
+  get status(): number {
+    return this.problem.status;
+  }
+
+  /** The message for one field of the form that was sent, if the API named it. */
+  field(name: string): string | undefined {
+    return this.problem.fields?.[name];
+  }
+}
+
+let onUnauthorised: () => void = () => {};
+
+/** Calls `listener` whenever the API answers 401: the login is gone, whatever the page. */
+export function whenUnauthorised(listener: () => void): void {
+  onUnauthorised = listener;
+}
+
+async function problemOf(response: Response): Promise<Problem> {
+  const text = await response.text();
+  try {
+    return { ...(JSON.parse(text) as Problem), status: response.status };
+  } catch {
+    return { status: response.status, title: response.statusText };
+  }
+}
+
+async function call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal) {
+  const init: RequestInit = { method, credentials: 'same-origin', signal: signal ?? null };
+  if (body !== undefined) {
+    init.body = JSON.stringify(body);
+    init.headers = { 'Content-Type': 'application/json' };
+  }
+  let response: Response;
+  try {
+    response = await fetch(BASE + path, init);
+  } catch (cause) {
+    if (signal?.aborted) throw cause;
+    throw new ApiError({ status: 0, title: 'unreachable' });
+  }
+  if (!response.ok) {
+    const problem = await problemOf(response);
+    if (response.status === 401 && path !== '/auth/login') onUnauthorised();
+    throw new ApiError(problem);
+  }
+  if (response.status === 204) return undefined as T;
+  const text = await response.text();
+  return (text ? JSON.parse(text) : undefined) as T;
+}
+
+function query(values: object): string {
+  const search = new URLSearchParams();
+  for (const [key, value] of Object.entries(values)) {
+    if (value !== undefined && value !== '') search.set(key, String(value));
+  }
+  const text = search.toString();
+  return text ? `?${text}` : '';
+}
+
+const id = encodeURIComponent;
+
+export const api = {
+  login: (username: string, password: string) =>
+    call<Me>('POST', '/auth/login', { username, password }),
+  logout: () => call<void>('POST', '/auth/logout', {}),
+  me: () => call<Me>('GET', '/auth/me'),
+  changePassword: (old: string, fresh: string) =>
+    call<void>('POST', '/auth/password', { old, new: fresh }),
+  system: () => call<System>('GET', '/system'),
+
+  rooms: (signal?: AbortSignal) => call<Page<Room>>('GET', '/rooms', undefined, signal),
+  newRoom: (name: string, kind: string) => call<Room>('POST', '/rooms', { name, kind }),
+  projects: (q: string, signal?: AbortSignal) =>
+    call<Page<Project>>('GET', `/projects${query({ q })}`, undefined, signal),
+
+  cameras: (signal?: AbortSignal) => call<Page<Camera>>('GET', '/cameras', undefined, signal),
+  addCamera: (camera: NewCamera) => call<Camera>('POST', '/cameras', camera),
+  changeCamera: (cameraId: string, change: { name?: string; enabled?: boolean }) =>
+    call<Camera>('PATCH', `/cameras/${id(cameraId)}`, change),
+  removeCamera: (cameraId: string) => call<void>('DELETE', `/cameras/${id(cameraId)}`),
+  probe: (request: ProbeRequest, signal?: AbortSignal) =>
+    call<ProbeResult>('POST', '/cameras/probe', request, signal),
+
+  sessions: (filter: SessionQuery, signal?: AbortSignal) =>
+    call<Page<Session>>('GET', `/sessions${query(filter)}`, undefined, signal),
+  session: (sessionId: string, signal?: AbortSignal) =>
+    call<Session>('GET', `/sessions/${id(sessionId)}`, undefined, signal),
+  newSession: (session: NewSession) => call<Session>('POST', '/sessions', session),
+  timeline: (sessionId: string, signal?: AbortSignal) =>
+    call<Timeline>('GET', `/sessions/${id(sessionId)}/timeline`, undefined, signal),
+  act: (sessionId: string, act: SessionAct, body: object = {}) =>
+    call<Session>('POST', `/sessions/${id(sessionId)}/${act}`, body),
+  end: (sessionId: string, outcome: Outcome) =>
+    call<Session>('POST', `/sessions/${id(sessionId)}/end`, { outcome }),
+  claim: (sessionId: string, claim: NewClaim) =>
+    call<unknown>('POST', `/sessions/${id(sessionId)}/claims`, claim),
+
+  newPlayback: (request: PlaybackRequest) => call<Playback>('POST', '/playbacks', request),
+};
+
+export type SessionAct =
+  'start' | 'suspend' | 'recess' | 'resume' | 'extend' | 'undo-end' | 'seal' | 'verify' | 'cancel';
+
+/** Where one track of a playback is served as a playlist. */
+export function playlistUrl(playbackId: string, streamId: string, track: string): string {
+  return `/play/${id(playbackId)}/${id(streamId)}/${id(track)}/index.m3u8`;
+}
+
+/** Where one track of a stream is sent live. */
+export function liveUrl(streamId: string, track: string, origin: Location = location): string {
+  const scheme = origin.protocol === 'https:' ? 'wss:' : 'ws:';
+  return `${scheme}//${origin.host}${BASE}/live/${id(streamId)}?track=${id(track)}`;
+}

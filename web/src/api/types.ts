@@ -1,0 +1,305 @@
+/**
+ * The shapes the API speaks, word for word as in its REST contract.
+ * Every instant is integer microseconds UTC; a JavaScript number holds them exactly until 2255.
+ */
+
+export type Micros = number;
+
+export type Role = 'system_admin' | 'supervisor' | 'auditor';
+export type Medium = 'picture' | 'sound' | 'screen';
+export type StreamRole = 'main' | 'sub';
+export type HealthState = 'ok' | 'degraded' | 'stalled' | 'offline';
+
+export type RoomKind =
+  | 'opening'
+  | 'reception'
+  | 'bidding'
+  | 'auction'
+  | 'evaluation'
+  | 'negotiation'
+  | 'clarification'
+  | 'expert_draw'
+  | 'sample'
+  | 'supervision'
+  | 'archive'
+  | 'public'
+  | 'corridor'
+  | 'duty'
+  | 'rest';
+
+export type SessionKind =
+  | 'opening'
+  | 'bidding'
+  | 'auction'
+  | 'evaluation'
+  | 'negotiation'
+  | 'clarification'
+  | 'expert_draw'
+  | 'sample';
+
+export type SessionState =
+  | 'scheduled'
+  | 'recording'
+  | 'ended'
+  | 'sealed'
+  | 'archived'
+  | 'transferred'
+  | 'disposed'
+  | 'cancelled';
+
+export type Condition = 'running' | 'recess' | 'suspended';
+export type Outcome = 'completed' | 'terminated' | 'failed' | 'postponed' | 'mistaken';
+export type BookingRole = 'main' | 'sub' | 'clarification' | 'supervision';
+
+export type GapCause =
+  | 'offline'
+  | 'stall'
+  | 'network'
+  | 'source_changed'
+  | 'writer'
+  | 'disk'
+  | 'recorder_down'
+  | 'clock'
+  | 'late_start'
+  | 'early_end'
+  | 'no_audio'
+  | 'maintenance'
+  | 'classified'
+  | 'unknown';
+
+export interface Problem {
+  type?: string;
+  title?: string;
+  status: number;
+  detail?: string;
+  fields?: Record<string, string>;
+}
+
+export interface Me {
+  username: string;
+  roles: Role[];
+  must_change_password: boolean;
+}
+
+export interface System {
+  name: string;
+  version: string;
+  undo_seconds: number;
+  language?: string;
+  time_zone?: string;
+}
+
+export interface StreamHealth {
+  state: HealthState;
+  cause: string | null;
+  since_us: Micros | null;
+  last_fragment_us: Micros | null;
+  fps: number | null;
+  kbps: number | null;
+}
+
+export interface Stream {
+  id: string;
+  role: StreamRole;
+  tracks: Medium[];
+  codecs?: Partial<Record<Medium, string | null>>;
+  health?: StreamHealth | null;
+}
+
+export interface RoomCamera {
+  id: string;
+  name: string;
+  enabled?: boolean;
+  streams: Stream[];
+}
+
+export interface Room {
+  id: string;
+  name: string;
+  kind: RoomKind;
+  site_id: string;
+  cameras: RoomCamera[];
+}
+
+export interface Camera {
+  id: string;
+  name: string;
+  room_id: string;
+  room_name: string;
+  address: string;
+  enabled: boolean;
+  streams: Stream[];
+}
+
+export interface NewCamera {
+  name: string;
+  room_id: string;
+  source_url: string;
+  sub_url?: string;
+  username?: string;
+  password?: string;
+}
+
+export interface ProbeRequest {
+  address: string;
+  username?: string;
+  password?: string;
+}
+
+export interface ProbedStream {
+  url: string;
+  role: StreamRole;
+  codec: string;
+  width: number;
+  height: number;
+  fps: number | null;
+  gop_seconds: number | null;
+  sound: string | boolean | null;
+}
+
+export interface ProbeResult {
+  streams: ProbedStream[];
+  clock_offset_us?: number | null;
+  browser_playable: boolean;
+  messages: string[];
+}
+
+export interface SessionItem {
+  project_code: string;
+  project_name: string;
+  lot_code: string;
+  lot_name: string;
+}
+
+export interface Booking {
+  room_id: string;
+  room_name: string;
+  from: Micros;
+  to: Micros;
+  role: BookingRole;
+}
+
+export interface Interval {
+  from: Micros;
+  to: Micros;
+}
+
+export interface Session {
+  id: string;
+  state: SessionState;
+  condition: Condition | null;
+  kind: SessionKind;
+  outcome: Outcome | null;
+  items: SessionItem[];
+  bookings: Booking[];
+  planned_from: Micros | null;
+  planned_to: Micros | null;
+  started_at: Micros | null;
+  ended_at: Micros | null;
+  undo_until: Micros | null;
+  coverage: number | null;
+  gaps: number;
+  due: Interval | null;
+}
+
+export interface NewSession {
+  items: { project_code: string; lot_code?: string }[];
+  kind: SessionKind;
+  bookings: { room_id: string; from: Micros; to: Micros; role: BookingRole }[];
+  classified: false;
+}
+
+export interface SessionQuery {
+  state?: SessionState;
+  room_id?: string;
+  q?: string;
+  cursor?: string;
+  limit?: number;
+}
+
+export interface NewClaim extends Interval {
+  stream_ids: string[];
+  reason: string;
+}
+
+export interface TimelineSegment extends Interval {
+  run: string | number;
+}
+
+export interface TimelineGap extends Interval {
+  cause: GapCause;
+  medium: Medium | null;
+}
+
+export interface TimelineStream {
+  stream_id: string;
+  camera_id: string;
+  camera: string;
+  room: string;
+  role: StreamRole;
+  tracks: Medium[];
+  segments: TimelineSegment[];
+  gaps: TimelineGap[];
+}
+
+export interface TimelineEvent {
+  at: Micros;
+  kind: string;
+  text: string;
+}
+
+export interface TimelineMarker {
+  at: Micros;
+  text: string;
+  author: string;
+}
+
+export interface Timeline {
+  due: Interval | null;
+  coverage: Record<string, unknown> | number | null;
+  streams: TimelineStream[];
+  events: TimelineEvent[];
+  markers: TimelineMarker[];
+  live_until: Micros | null;
+}
+
+export interface PlaybackRequest {
+  session_id?: string;
+  stream_ids?: string[];
+  from?: Micros;
+  to?: Micros;
+}
+
+export interface PlaybackStream {
+  stream_id: string;
+  camera: string;
+  room: string;
+  role: StreamRole;
+  tracks: Medium[];
+  codecs?: Partial<Record<Medium, string | null>>;
+}
+
+export interface Playback {
+  id: string;
+  session_id: string | null;
+  from: Micros;
+  to: Micros | null;
+  live: boolean;
+  streams: PlaybackStream[];
+}
+
+export interface Lot {
+  code: string;
+  name: string;
+}
+
+export interface Project {
+  code: string;
+  name: string;
+  lots: Lot[];
+}
+
+export interface Page<T> {
+  items: T[];
+  next_cursor?: string | null;
+}

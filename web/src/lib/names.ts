@@ -1,0 +1,52 @@
+/** How sessions and streams are named in lists: 项目编号 · 标段 · 环节 · 场地. */
+
+import type { Session, Stream, StreamHealth } from '../api/types';
+import { t } from '../i18n/index.svelte';
+
+export interface Lead {
+  code: string;
+  lot: string;
+  kind: string;
+  rooms: string;
+}
+
+function lotName(code: string, name: string): string {
+  if (!code || code === '-') return t().sessions.wholeProject;
+  return name && name !== code ? `${code} ${name}` : code;
+}
+
+export function lead(session: Session): Lead {
+  const codes = [...new Set(session.items.map((item) => item.project_code))];
+  const lots = session.items.map((item) => lotName(item.lot_code, item.lot_name));
+  const rooms = [...new Set(session.bookings.map((booking) => booking.room_name))];
+  return {
+    code: codes.join('、'),
+    lot: lots.length > 1 ? t().sessions.lots(lots[0]!, lots.length) : (lots[0] ?? ''),
+    kind: t().sessionKind[session.kind],
+    rooms: rooms.join('、'),
+  };
+}
+
+export function leadText(session: Session): string {
+  const { code, lot, kind, rooms } = lead(session);
+  return [code, lot, kind, rooms].filter(Boolean).join(' · ');
+}
+
+const ORDER = ['offline', 'stalled', 'degraded', 'ok'] as const;
+
+/** The worst health among a camera's streams; null while nothing is known. */
+export function worst(streams: readonly Stream[]): StreamHealth | null {
+  const known = streams.map((stream) => stream.health).filter((health) => !!health);
+  for (const state of ORDER) {
+    const found = known.find((health) => health.state === state);
+    if (found) return found;
+  }
+  return null;
+}
+
+/** The fixed name of a cause; one the pages do not know is shown as the API sent it. */
+export function causeName(cause: string | null | undefined): string {
+  if (!cause) return '';
+  const names: Record<string, string> = t().cause;
+  return names[cause] ?? cause;
+}

@@ -1,0 +1,275 @@
+/** One tile of a replay: a media element, its hls.js and the map from recorder time to it. */
+
+import Hls from 'hls.js/light';
+import type { ErrorData, LevelDetails } from 'hls.js/light';
+import type { Interval, Micros } from '../api/types';
+import { AFTER_GAP_LEAD, FrameGrid, PICTURE, steer, UNTRUE_MS } from './sync';
+import type { Tuning } from './sync';
+import { extent, placeOf, spansOf, timeAt } from './timemap';
+import type { Place, Span } from './timemap';
+
+export type TileView =
+  | { kind: 'loading' }
+  | { kind: 'picture'; driftMs: number }
+  | { kind: 'gap'; from: Micros; to: Micros }
+  | { kind: 'before' }
+  | { kind: 'after' }
+  | { kind: 'refused'; status: number }
+  | { kind: 'unplayable' };
+
+const RETRY_MS = [1000, 2000, 4000, 8000, 15000];
+const PAINT_WAIT_MS = 400;
+const SEEK_WAIT_MS = 4000;
+
+const CONFIG = {
+  // fMP4 passes through untouched; a worker would only add a blob: address to the policy.
+  enableWorker: false,
+  autoStartLoad: false,
+  lowLatencyMode: false,
+  maxBufferLength: 12,
+  maxMaxBufferLength: 20,
+  backBufferLength: 15,
+  // The clock decides where a tile is; hls.js must neither chase the live edge nor hop.
+  maxLiveSyncPlaybackRate: 1,
+  liveDurationInfinity: true,
+};
+
+export class Tile {
+  view: TileView = { kind: 'loading' };
+  readonly grid = new FrameGrid();
+  /** Media time of the frame on the screen, or null before the first. */
+  painted: number | null = null;
+
+  #hls: Hls | null = null;
+  #spans: Span[] = [];
+  #tries = 0;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #closed = false;
+  #started = false;
+  #inGap = false;
+  #sought: number | null = null;
+  #want: Micros;
+
+  constructor(
+    readonly media: HTMLMediaElement,
+    private readonly url: string,
+    start: Micros,
+    private readonly tuning: Tuning = PICTURE,
+  ) {
+    this.#want = start;
+  }
+
+  open(): void {
+    if (!Hls.isSupported()) {
+      this.view = { kind: 'unplayable' };
+      return;
+    }
+    this.#watchPaints();
+    this.#connect();
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    this.#hls?.destroy();
+    this.#hls = null;
+    this.media.removeAttribute('src');
+    this.media.load();
+  }
+
+  get extent(): Interval | null {
+    return extent(this.#spans);
+  }
+
+  placeOf(time: Micros): Place {
+    return placeOf(this.#spans, time);
+  }
+
+  /** The middle of the frame on the screen, so that every camera shows the frame that holds it. */
+  frameMiddle(): Micros | null {
+    if (this.painted === null) return null;
+    const start = timeAt(this.#spans, this.painted + 1e-4);
+    return start === null ? null : Math.round(start + this.grid.seconds * 5e5);
+  }
+
+  /** Whether the tile could go on from `time` at once (a tile without picture there always can). */
+  ready(time: Micros): boolean {
+    if (this.view.kind === 'refused' || this.view.kind === 'unplayable') return true;
+    if (this.#spans.length === 0) return false;
+    const place = this.placeOf(time);
+    if (place.kind !== 'media') return true;
+    return !this.media.seeking && this.media.readyState >= 3 && this.#near(place.media, 0.5);
+  }
+
+  /** One step of the controller, every 100 ms while the clock runs. */
+  follow(time: Micros, rate: number): void {
+    this.#want = time;
+    if (this.#stuck()) return;
+    const place = this.placeOf(time);
+    if (place.kind !== 'media') {
+      this.#park(place);
+      return;
+    }
+    if (this.#inGap) {
+      this.#inGap = false;
+      if (!this.#near(place.media, 0.2)) this.#seek(place.media + AFTER_GAP_LEAD);
+    }
+    this.#judge(place.media);
+    if (this.media.seeking) return;
+    const steering = steer(this.media.currentTime, place.media, rate, this.tuning);
+    if (steering.kind === 'seek') this.#seek(steering.to);
+    else if (this.media.playbackRate !== steering.rate) this.media.playbackRate = steering.rate;
+    this.#sought = null;
+    if (this.media.paused) this.media.play().catch(() => undefined);
+  }
+
+  /** Brings the tile to `time` before the clock starts; does not wait. */
+  cue(time: Micros): void {
+    this.#want = time;
+    if (this.#stuck()) return;
+    this.media.pause();
+    const place = this.placeOf(time);
+    if (place.kind !== 'media') this.#park(place);
+    else {
+      this.#inGap = false;
+      // Asked again and again while waiting: seek once, and again only if something moved it off.
+      const asked = this.#sought !== null && Math.abs(this.#sought - place.media) < 0.001;
+      if (!this.#near(place.media, asked ? 0.3 : 0.001)) this.#seek(place.media);
+      this.#judge(place.media);
+    }
+  }
+
+  /** Stops and shows exactly the frame that holds `time`; resolves once it is painted. */
+  async show(time: Micros): Promise<void> {
+    this.cue(time);
+    const place = this.placeOf(time);
+    if (this.#stuck() || place.kind !== 'media') return;
+    this.media.playbackRate = 1;
+    await this.#arrived();
+    this.#judge(place.media);
+  }
+
+  /** Refreshes what may be shown while the clock stands. */
+  look(time: Micros): void {
+    this.#want = time;
+    if (this.#stuck()) return;
+    const place = this.placeOf(time);
+    if (place.kind !== 'media') this.#park(place);
+    else this.#judge(place.media);
+  }
+
+  #near(media: number, seconds: number): boolean {
+    return Math.abs(this.media.currentTime - media) <= seconds;
+  }
+
+  #stuck(): boolean {
+    if (this.view.kind === 'refused' || this.view.kind === 'unplayable') return true;
+    if (this.#spans.length > 0) return false;
+    this.view = { kind: 'loading' };
+    return true;
+  }
+
+  /** No picture at the wanted time: stand still behind a mask, ready where it goes on. */
+  #park(place: Exclude<Place, { kind: 'media' }>): void {
+    this.#inGap = true;
+    if (!this.media.paused) this.media.pause();
+    const next = place.kind === 'gap' ? place.resume : place.kind === 'before' ? place.first : null;
+    if (next !== null && !this.media.seeking && !this.#near(next, 0.2)) this.#seek(next + 0.001);
+    this.view =
+      place.kind === 'gap' ? { kind: 'gap', from: place.from, to: place.to } : { kind: place.kind };
+  }
+
+  /** A frame of another instant is not shown: the tile counts as loading until it has caught up. */
+  #judge(target: number): void {
+    const sound = !(this.media instanceof HTMLVideoElement);
+    const shown = sound ? this.media.currentTime : this.painted;
+    const driftMs = shown === null ? Infinity : Math.round((shown - target) * 1000);
+    const untrue = Math.abs(driftMs) > UNTRUE_MS || this.media.readyState < 1;
+    this.view = untrue ? { kind: 'loading' } : { kind: 'picture', driftMs };
+  }
+
+  #seek(media: number): void {
+    this.grid.cut();
+    this.#sought = media;
+    this.media.currentTime = media;
+  }
+
+  async #arrived(): Promise<void> {
+    const until = performance.now() + SEEK_WAIT_MS;
+    const before = this.painted;
+    let seeked: number | null = null;
+    while (!this.#closed && performance.now() < until) {
+      await new Promise((resolve) => requestAnimationFrame(resolve));
+      if (this.media.seeking || this.media.readyState < 2) continue;
+      seeked ??= performance.now();
+      // A seek inside the frame already shown may paint nothing new.
+      if (this.painted !== before || performance.now() - seeked > PAINT_WAIT_MS) return;
+    }
+  }
+
+  #watchPaints(): void {
+    const video = this.media;
+    if (!(video instanceof HTMLVideoElement) || !('requestVideoFrameCallback' in video)) return;
+    const paint = (_: number, frame: VideoFrameCallbackMetadata) => {
+      if (this.#closed) return;
+      this.painted = frame.mediaTime;
+      this.grid.painted(frame.mediaTime);
+      video.requestVideoFrameCallback(paint);
+    };
+    video.requestVideoFrameCallback(paint);
+  }
+
+  #connect(): void {
+    const hls = new Hls(CONFIG);
+    this.#hls = hls;
+    this.#started = false;
+    const take = (details: LevelDetails) => {
+      this.#spans = spansOf(details.fragments);
+      if (this.#started) return;
+      this.#started = true;
+      const place = this.placeOf(this.#want);
+      const next =
+        place.kind === 'media'
+          ? place.media
+          : place.kind === 'gap'
+            ? place.resume
+            : place.kind === 'before'
+              ? place.first
+              : null;
+      hls.startLoad(Math.max(0, next ?? 0));
+    };
+    hls.on(Hls.Events.LEVEL_LOADED, (_, data) => take(data.details));
+    hls.on(Hls.Events.LEVEL_UPDATED, (_, data) => take(data.details));
+    hls.on(Hls.Events.LEVEL_PTS_UPDATED, (_, data) => take(data.details));
+    hls.on(Hls.Events.FRAG_BUFFERED, () => (this.#tries = 0));
+    hls.on(Hls.Events.MANIFEST_PARSED, () => {
+      if (!this.#started) hls.startLoad(-1);
+    });
+    hls.on(Hls.Events.ERROR, (_, data) => this.#failed(hls, data));
+    hls.loadSource(this.url);
+    hls.attachMedia(this.media);
+  }
+
+  #failed(hls: Hls, data: ErrorData): void {
+    if (!data.fatal || this.#closed) return;
+    const status = data.response?.code ?? 0;
+    if (status === 401 || status === 403 || status === 404 || status === 410) {
+      this.view = { kind: 'refused', status };
+      hls.destroy();
+      return;
+    }
+    if (data.details === Hls.ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR) {
+      this.view = { kind: 'unplayable' };
+      hls.destroy();
+      return;
+    }
+    if (data.type === Hls.ErrorTypes.MEDIA_ERROR && this.#tries === 0) {
+      this.#tries++;
+      hls.recoverMediaError();
+      return;
+    }
+    hls.destroy();
+    const wait = RETRY_MS[Math.min(this.#tries++, RETRY_MS.length - 1)]!;
+    this.#retry = setTimeout(() => this.#connect(), wait);
+  }
+}
