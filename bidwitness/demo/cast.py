@@ -33,15 +33,10 @@ USERS = (
     DemoUser("supervisor", "supervisor"),
     DemoUser("auditor", "auditor"),
 )
-PROJECT = {
-    "code": "DEMO-2026-001",
-    "name": "示范项目:市民中心改造 Civic centre refurbishment",
-    "category": "construction",
-    "lots": [
-        {"code": "1", "name": "土建 Civil works"},
-        {"code": "2", "name": "机电 Building services"},
-    ],
-}
+PROJECT_CODE = "DEMO-2026-001"
+PROJECT_NAME = "示范项目:市民中心改造 Civic centre refurbishment"
+PROJECT_CATEGORY = "construction"
+LOTS = {"1": "土建 Civil works", "2": "机电 Building services"}
 SESSION_KIND = "evaluation"
 CAMERA_USER = "demo"
 # Virtual cameras on loopback guard nothing.

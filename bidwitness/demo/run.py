@@ -12,7 +12,17 @@ from rich.table import Table
 
 from bidwitness.clock import SystemClock
 from bidwitness.config import Settings, load_settings
-from bidwitness.demo.cast import CAMERA_PASSWORD, CAMERA_USER, CAMERAS, PROJECT, ROOMS, SESSION_KIND
+from bidwitness.demo.cast import (
+    CAMERA_PASSWORD,
+    CAMERA_USER,
+    CAMERAS,
+    LOTS,
+    PROJECT_CATEGORY,
+    PROJECT_CODE,
+    PROJECT_NAME,
+    ROOMS,
+    SESSION_KIND,
+)
 from bidwitness.demo.client import ApiClient, wait_for
 from bidwitness.demo.processes import Server, VirtualCameras, make_logins
 from bidwitness.demo.proof import Proof, prove, show
@@ -112,8 +122,10 @@ def set_stage(client: ApiClient, addresses: dict[str, Any]) -> Stage:
             client.patch(f"cameras/{ids[camera.name]}", wanted)
         else:
             ids[camera.name] = client.post("cameras", wanted)["id"]
-    if not any(p["code"] == PROJECT["code"] for p in client.all("projects", q=PROJECT["code"])):
-        client.post("projects", PROJECT)
+    if not any(p["code"] == PROJECT_CODE for p in client.all("projects", q=PROJECT_CODE)):
+        project = {"code": PROJECT_CODE, "name": PROJECT_NAME, "category": PROJECT_CATEGORY}
+        lots = [{"code": code, "name": name} for code, name in LOTS.items()]
+        client.post("projects", {**project, "lots": lots})
     return Stage(rooms, ids)
 
 
@@ -136,9 +148,7 @@ def new_session(client: ApiClient, stage: Stage, length_s: int) -> str:
     end = start + length_s * SECOND
     evaluation, opening = (stage.rooms[name] for name in ROOMS)
     body = {
-        "items": [
-            {"project_code": PROJECT["code"], "lot_code": lot["code"]} for lot in PROJECT["lots"]
-        ],
+        "items": [{"project_code": PROJECT_CODE, "lot_code": lot} for lot in LOTS],
         "kind": SESSION_KIND,
         "bookings": [
             {"room_id": evaluation, "from": start, "to": end, "role": "main"},

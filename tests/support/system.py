@@ -12,6 +12,7 @@ from support.wait import wait_until
 
 from bidwitness.clock import SystemClock
 from bidwitness.config import Settings
+from bidwitness.demo.cast import PROJECT_CODE
 from bidwitness.demo.client import ApiClient
 from bidwitness.demo.processes import Server, VirtualCameras, make_logins
 from bidwitness.demo.run import Stage, demo_settings, set_stage
@@ -44,7 +45,7 @@ class RunningSystem:
         """Create a session of the demo's project in one room; give its id."""
         start = self.clock.utc_us() + int(start_in_s * SECOND)
         body = {
-            "items": [{"project_code": "DEMO-2026-001", "lot_code": lot}],
+            "items": [{"project_code": PROJECT_CODE, "lot_code": lot}],
             "kind": "evaluation",
             "bookings": [
                 {
