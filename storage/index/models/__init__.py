@@ -7,6 +7,7 @@ from bidwitness.storage.index.models.footage import (
     Garbage,
     Init,
     Record,
+    RecordObject,
     Run,
     Segment,
 )
@@ -84,6 +85,7 @@ __all__ = [
     "Profile",
     "Project",
     "Record",
+    "RecordObject",
     "RegisterEntry",
     "RetentionPolicy",
     "Room",

@@ -1,6 +1,6 @@
 """Runs, inits, segments, fragments, gaps, and the evidence records about them."""
 
-from sqlalchemy import Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bidwitness.storage.index.models.base import (
@@ -15,6 +15,11 @@ from bidwitness.storage.index.models.base import (
     word,
 )
 from bidwitness.words import ClockQuality, GapCause
+
+
+def _partial(name: str, column: str, *, where: str) -> Index:
+    """Give an index of the rows for which ``where`` is true, on both databases."""
+    return Index(name, column, sqlite_where=text(where), postgresql_where=text(where))
 
 
 class Run(Base):
@@ -52,11 +57,36 @@ class Record(Base):
     body: Mapped[str | None] = mapped_column(Text)
 
 
+class RecordObject(Base):
+    """An immutable object in the store: records ``first_seq`` to ``last_seq`` of a stream's day,
+    one line of canonical JSON each."""
+
+    __tablename__ = "record_objects"
+    __table_args__ = (UniqueConstraint("stream_id", "day", "first_seq"),)
+    id: Mapped[Number]
+    stream_id: Mapped[str] = ref("streams", index=False)
+    day: Mapped[int]
+    first_seq: Mapped[int]
+    last_seq: Mapped[int]
+    sha256: Mapped[bytes] = mapped_column(LargeBinary(32))
+    bytes: Mapped[int] = mapped_column(BigInt)
+    store_key: Mapped[Text_]
+    store_version: Mapped[str] = mapped_column(String(200))
+    stored_us: Mapped[Us]
+
+
 class Segment(Base):
     """One closed, self-contained fMP4 file. Footage is never longer than ``MAX_SEGMENT_US``."""
 
     __tablename__ = "segments"
-    __table_args__ = (Index("ix_segments_stream_from", "stream_id", "from_us"),)
+    __table_args__ = (
+        Index("ix_segments_stream_from", "stream_id", "from_us"),
+        # Both stay as short as the work they list, whatever the table has grown to.
+        _partial(
+            "ix_segments_unstored", "from_us", where="stored_us IS NULL AND removed_us IS NULL"
+        ),
+        _partial("ix_segments_spooled", "stored_us", where="spool_path IS NOT NULL"),
+    )
     id: Mapped[Number]
     stream_id: Mapped[str] = ref("streams", index=False)
     record_id: Mapped[int] = number_ref("records", index=True)
@@ -75,7 +105,7 @@ class Segment(Base):
     # The one verified version in the store; empty until uploaded.
     store_key: Mapped[Text_ | None]
     store_version: Mapped[str | None] = mapped_column(String(200))
-    stored_us: Mapped[Us | None] = mapped_column(index=True)
+    stored_us: Mapped[Us | None]
     # Set with the garbage row when the footage is being removed.
     removed_us: Mapped[Us | None]
 
@@ -117,3 +147,5 @@ class Garbage(Base):
     store_version: Mapped[str | None] = mapped_column(String(200))
     reason: Mapped[Text_]
     at_us: Mapped[Us]
+    # From here on there is no way back: some of the bytes may be gone.
+    started_us: Mapped[Us | None]

@@ -67,6 +67,11 @@ def index(name: str, on: str, *columns: str) -> None:
     op.create_index(name, on, list(columns))
 
 
+def partial(name: str, on: str, column: str, *, where: str) -> None:
+    when = sa.text(where)
+    op.create_index(name, on, [column], sqlite_where=when, postgresql_where=when)
+
+
 # One table a paragraph reads better than one column a line.
 # fmt: off
 def _places() -> None:
@@ -163,11 +168,15 @@ def _footage() -> None:
     table("garbage", number("id"), big("segment_id", null=True),
         text("recorder", 64, null=True), text("spool_path", 500, null=True),
         text("store_key", 500, null=True), text("store_version", 200, null=True),
-        text("reason", 500), big("at_us"), key("id"))
+        text("reason", 500), big("at_us"), big("started_us", null=True), key("id"))
     table("inits", text("id", 64), blob("body"), json("tracks"), key("id"))
     table("records", number("id"), ref("stream_id", "streams"), small("day"), small("seq"),
         text("kind", 16), blob("leaf"), long("body", null=True), key("id"),
         unique("stream_id", "day", "seq"))
+    table("record_objects", number("id"), ref("stream_id", "streams"), small("day"),
+        small("first_seq"), small("last_seq"), big("bytes"), blob("sha256"),
+        text("store_key", 500), text("store_version", 200), big("stored_us"), key("id"),
+        unique("stream_id", "day", "first_seq"))
     table("runs", text("id", 16), ref("stream_id", "streams"), text("recorder", 64),
         big("started_us"), key("id"))
     index("ix_runs_stream_id", "runs", "stream_id")
@@ -186,7 +195,9 @@ def _footage() -> None:
         text("store_version", 200, null=True), big("stored_us", null=True),
         big("removed_us", null=True), key("id"))
     index("ix_segments_record_id", "segments", "record_id")
-    index("ix_segments_stored_us", "segments", "stored_us")
+    partial("ix_segments_unstored", "segments", "from_us",
+        where="stored_us IS NULL AND removed_us IS NULL")
+    partial("ix_segments_spooled", "segments", "stored_us", where="spool_path IS NOT NULL")
     index("ix_segments_stream_from", "segments", "stream_id", "from_us")
 
 
