@@ -2,8 +2,9 @@
 
 import hashlib
 import os
+import threading
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from bidwitness.simulator.room import draw_frame, make_room, views
 from bidwitness.simulator.signals import make_sound
 from bidwitness.simulator.spec import FPS, LOOP_FRAMES, LOOP_SECONDS, Codec, Sound
 
-_VERSION = 1
+_VERSION = 3
 """Raise it when the picture, the sound or the encoding changes: old cache files are then left."""
 
 G711_RATE = 8000
@@ -25,11 +26,17 @@ _G711_SAMPLES = 160
 _AAC_SAMPLES = 1024
 
 
-def make_loops(recipes: Iterable[Recipe], cache: Path) -> dict[Recipe, Loop]:
-    """Give the loop of each recipe, from ``cache`` or encoded now, one recipe per core."""
+def make_loops(
+    recipes: Iterable[Recipe], cache: Path, stop: threading.Event | None = None
+) -> dict[Recipe, Loop]:
+    """Give the loop of each recipe, from ``cache`` or encoded now, one recipe per core.
+
+    Raises ``CancelledError`` soon after ``stop`` is set.
+    """
     wanted = list(dict.fromkeys(recipes))
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        return dict(zip(wanted, pool.map(lambda r: make_loop(r, cache), wanted), strict=True))
+        made = pool.map(lambda recipe: make_loop(recipe, cache, stop), wanted)
+        return dict(zip(wanted, made, strict=True))
 
 
 def loop_path(recipe: Recipe, cache: Path) -> Path:
@@ -38,28 +45,33 @@ def loop_path(recipe: Recipe, cache: Path) -> Path:
     return cache / f"{key}.loop"
 
 
-def make_loop(recipe: Recipe, cache: Path) -> Loop:
-    """Give one loop, from ``cache`` or encoded now and put there."""
+def make_loop(recipe: Recipe, cache: Path, stop: threading.Event | None = None) -> Loop:
+    """Give one loop, from ``cache`` or encoded now and put there.
+
+    Raises ``CancelledError`` soon after ``stop`` is set.
+    """
     path = loop_path(recipe, cache)
     loop = load_loop(path)
     if loop is None:
-        loop = _encode(recipe)
+        loop = _encode(recipe, stop or threading.Event())
         save_loop(path, loop)
     return loop
 
 
-def _encode(recipe: Recipe) -> Loop:
+def _encode(recipe: Recipe, stop: threading.Event) -> Loop:
     if isinstance(recipe, PictureRecipe):
-        return encode_picture(recipe)
+        return encode_picture(recipe, stop)
     return encode_sound(recipe)
 
 
-def encode_picture(recipe: PictureRecipe) -> Loop:
+def encode_picture(recipe: PictureRecipe, stop: threading.Event) -> Loop:
     """Draw and encode one loop with closed GOPs, so that its seam shows nowhere."""
     context = _encoder(recipe)
     room = make_room(recipe.title, recipe.width, recipe.height)
     packets: list[av.Packet[av.VideoStream]] = []
     for number in range(LOOP_FRAMES):
+        if stop.is_set():
+            raise CancelledError
         frame = av.VideoFrame(recipe.width, recipe.height, "yuv420p")
         sizes = [(recipe.height, recipe.width)] + [(recipe.height // 2, recipe.width // 2)] * 2
         planes = [
@@ -154,8 +166,12 @@ def _g711_loop(context: av.AudioCodecContext, samples: np.ndarray) -> tuple[tupl
     frame = av.AudioFrame.from_ndarray(samples[None, :], format="s16", layout="mono")
     frame.sample_rate = context.sample_rate
     packets = [*context.encode(frame), *context.encode(None)]
-    data = b"".join(bytes(packet) for packet in packets)
-    return tuple((data[i : i + _G711_SAMPLES],) for i in range(0, len(data), _G711_SAMPLES))
+    data = bytearray(b"".join(bytes(packet) for packet in packets))
+    if context.name == "pcm_mulaw":
+        # Cameras send both zeros of µ-law, libav's encoder only one.
+        for at in [i for i, value in enumerate(data) if value == 0xFF][::2]:
+            data[at] = 0x7F
+    return tuple((bytes(data[i : i + _G711_SAMPLES]),) for i in range(0, len(data), _G711_SAMPLES))
 
 
 def _aac_loop(context: av.AudioCodecContext, samples: np.ndarray) -> tuple[tuple[bytes, ...], ...]:

@@ -23,7 +23,8 @@ class Room:
 
     luma: Gray
     chroma: tuple[Gray, Gray]
-    people: tuple[Gray, ...]
+    people: tuple[tuple[Gray, Gray], ...]
+    table: int
     screen: tuple[Gray, ...]
 
 
@@ -51,7 +52,7 @@ def make_room(title: str, width: int, height: int) -> Room:
     people = tuple(_person(rng, width, height) for _ in range(3))
     side = (round(height * 0.3), round(width * 0.22))
     screen = tuple(rng.integers(60, 90, side, dtype=np.uint8) for _ in range(_NOISE_TILES))
-    return Room(luma, (chroma[0], chroma[1]), people, screen)
+    return Room(luma, (chroma[0], chroma[1]), people, round(height * 0.66), screen)
 
 
 def _box(
@@ -63,11 +64,16 @@ def _box(
     )
 
 
-def _person(rng: np.random.Generator, width: int, height: int) -> Gray:
-    tall, wide = round(height * 0.3), round(width * 0.06)
-    cloth = rng.integers(20, 60, (tall, wide), dtype=np.uint8)
-    cv2.circle(cloth, (wide // 2, tall // 6), tall // 9, int(rng.integers(150, 200)), -1)
-    return cloth
+def _person(rng: np.random.Generator, width: int, height: int) -> tuple[Gray, Gray]:
+    """Give a person's luma, and a mask of the outline that is one inside."""
+    tall, wide = round(height * 0.3), round(width * 0.085)
+    luma = rng.integers(24, 58, (tall, wide), dtype=np.uint8)
+    mask = np.zeros((tall, wide), dtype=np.uint8)
+    middle, head = wide // 2, tall // 6
+    cv2.ellipse(mask, (middle, tall), (middle, round(tall * 0.64)), 0, 180, 360, 1, -1)
+    for plane, value in ((mask, 1), (luma, int(rng.integers(140, 190)))):
+        cv2.circle(plane, (middle, head), head, value, -1)
+    return luma, mask
 
 
 def draw_frame(room: Room, number: int, planes: tuple[Gray, Gray, Gray]) -> None:
@@ -76,12 +82,14 @@ def draw_frame(room: Room, number: int, planes: tuple[Gray, Gray, Gray]) -> None
     height, width = luma.shape
     luma[:] = room.luma
     planes[1][:], planes[2][:] = room.chroma
-    for index, person in enumerate(room.people):
+    for index, (cloth, mask) in enumerate(room.people):
         # Each walks a whole number of rounds in a loop, so that the seam does not jump.
         turn = 2 * np.pi * (number * (index + 1) / LOOP_FRAMES + index / 3)
         left = round(width * (0.42 + 0.28 * np.sin(turn)))
-        top = round(height * (0.36 + 0.02 * index))
-        luma[top : top + person.shape[0], left : left + person.shape[1]] = person
+        top = round(height * (0.38 + 0.03 * index))
+        tall = room.table - top
+        place = luma[top : room.table, left : left + cloth.shape[1]]
+        cv2.copyTo(cloth[:tall], mask[:tall], place)
     tile = room.screen[number % _NOISE_TILES]
     top, left = round(height * 0.28), round(width * 0.76)
     luma[top : top + tile.shape[0], left : left + tile.shape[1]] = tile

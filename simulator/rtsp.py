@@ -20,6 +20,7 @@ REALM = "virtual camera"
 SESSION_SECONDS = 60
 _UNSENT_SECONDS = 4
 """A viewer on TCP that is this far behind is disconnected."""
+_KERNEL_BUFFER = 512 * 1024
 _UDP_BURST = 24
 _UDP_PAUSE = 0.002
 _METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, SET_PARAMETER, TEARDOWN"
@@ -130,6 +131,8 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         sock = transport.get_extra_info("socket")
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # Else the kernel lets it grow to many seconds of picture, as no camera does.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER)
         self._hub.connections.add(self)
         self._hub.totals.connections += 1
         self._hub.totals.open += 1

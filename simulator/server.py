@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import socket
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -91,6 +92,8 @@ class Simulator:
             )
         except OSError as error:
             await self._close_servers()
+            rtp.close()
+            rtcp.close()
             raise Conflict(f"The virtual cameras cannot listen: {error.strerror}.") from None
         self._pacer = asyncio.create_task(self._pace(), name="pacer")
 
@@ -117,7 +120,11 @@ class Simulator:
                 recipes.append(picture_recipe(spec, role))
                 sound = sound_recipe(spec, role)
                 recipes += [sound] if sound else []
-        loops = await asyncio.to_thread(make_loops, recipes, self._cache)
+        stop = threading.Event()
+        try:
+            loops = await asyncio.to_thread(make_loops, recipes, self._cache, stop)
+        finally:
+            stop.set()
         self._pictures = {
             r: PicturePart(loop) for r, loop in loops.items() if isinstance(r, PictureRecipe)
         }

@@ -45,7 +45,9 @@ class CameraSpec:
     ``gop_seconds`` is the longest distance of key frames; one also stands at the seam of the
     loop. ``title`` is the text in the picture (the name, unless given): cameras of equal
     title and picture share one encoded loop. ``report_delay`` is how many seconds after PLAY
-    the first RTCP sender report comes. Empty ``user`` means no password.
+    the first RTCP sender report comes. ``wrap_seconds``: when, after the start, the 32 bits of
+    the picture's RTP timestamp begin anew (0: by chance, within 13 hours). Empty ``user`` means
+    no password.
 
     Raises ``InvalidInput`` for a value that cannot be served.
     """
@@ -67,6 +69,7 @@ class CameraSpec:
     join: Join = Join.KEY
     b_frames: int = 0
     report_delay: int = 0
+    wrap_seconds: int = 0
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -84,6 +87,8 @@ class CameraSpec:
             raise _wrong("b_frames", "use 0 to 3")
         if not 0 <= self.report_delay <= 60:
             raise _wrong("report_delay", "use 0 to 60 seconds")
+        if not 0 <= self.wrap_seconds <= 3600:
+            raise _wrong("wrap_seconds", "use 0 to 3600")
 
     def size(self, role: StreamRole) -> tuple[int, int]:
         """Give width and height of a stream in pixels."""

@@ -106,6 +106,9 @@ class ServedStream:
         self.picture, self.sound = picture, sound
         self.faults = FaultBoard()
         self.counters = (Counter(), Counter())
+        if spec.wrap_seconds:
+            start = genlock.frame_now() * _TICKS + spec.wrap_seconds * PICTURE_RATE
+            self.counters[PICTURE].base = -start & 0xFFFFFFFF
         self.viewers: set[Viewer] = set()
         self.plays = 0
         self._genlock = genlock
