@@ -2,4 +2,7 @@
 
 import typer
 
+from bidwitness.storage.evidence.verify_command import verify
+
 app = typer.Typer()
+app.command("verify")(verify)

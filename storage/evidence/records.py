@@ -46,6 +46,12 @@ def utc_day(instant_us: int) -> str:
     return (_EPOCH + timedelta(microseconds=instant_us)).strftime("%Y%m%d")
 
 
+def utc_text(instant_us: int) -> str:
+    """Give an instant as ``YYYY-MM-DDTHH:MM:SS.mmmZ``, rounded down."""
+    at = _EPOCH + timedelta(microseconds=instant_us)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a record stands in the chain of its stream and UTC day.

@@ -34,7 +34,14 @@ def _between(low: int, high: int) -> Callable[[Any], bool]:
 
 
 Hex32 = Annotated[str, Rule("64 lower-case hex digits", _matches("[0-9a-f]{64}"))]
-Name = Annotated[str, Rule("1 to 128 of A-Z a-z 0-9 . _ : -", _matches("[A-Za-z0-9._:-]{1,128}"))]
+# Never a name that means something to a file system: it stands in paths of packages.
+Name = Annotated[
+    str,
+    Rule(
+        "1 to 128 of A-Z a-z 0-9 . _ : -, the first a letter or digit",
+        _matches("[A-Za-z0-9][A-Za-z0-9._:-]{0,127}"),
+    ),
+]
 Word = Annotated[str, Rule("a lower-case word", _matches("[a-z][a-z0-9_]{0,63}"))]
 Day = Annotated[str, Rule("a day YYYYMMDD", _matches("[0-9]{8}"))]
 Text = Annotated[str, Rule("at most 4096 characters", lambda value: len(value) <= 4096)]
@@ -98,7 +105,7 @@ def _hints(declared: Any) -> dict[str, Any]:
     return get_type_hints(declared, include_extras=True)
 
 
-def _take(declared: type[Any], rest: dict[str, object], path: str) -> Any:
+def _take(declared: Any, rest: dict[str, object], path: str) -> Any:
     """Build ``declared`` from its own keys, taking them out of ``rest``."""
     given: dict[str, Any] = {}
     for item in dataclasses.fields(declared):

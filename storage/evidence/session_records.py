@@ -143,8 +143,20 @@ class CoverageFacts:
 
 
 @dataclass(frozen=True)
+class SpanFacts:
+    """A time in which a stream had to be recorded for the session."""
+
+    stream: Name
+    start: Micros
+    end: Micros
+
+
+@dataclass(frozen=True)
 class CloseFacts:
-    """The seal: what the session holds, by pointers into the chains of its streams."""
+    """The seal: what the session holds, by pointers into the chains of its streams.
+
+    ``heads`` cover every record that concerns a claim, in stretches without a hole.
+    """
 
     T: ClassVar[str] = "close"
     place: SessionPlace
@@ -153,6 +165,7 @@ class CloseFacts:
     outcome: Word
     claims: tuple[ClaimedFacts, ...]
     heads: tuple[HeadFacts, ...]
+    due: tuple[SpanFacts, ...]
     coverage: tuple[CoverageFacts, ...]
 
 

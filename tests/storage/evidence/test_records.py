@@ -36,6 +36,7 @@ from bidwitness.storage.evidence.session_records import (
     OpenFacts,
     PlanFacts,
     SessionPlace,
+    SpanFacts,
     SupplementFacts,
 )
 from bidwitness.words import GapCause, Medium
@@ -72,6 +73,7 @@ HONEST: list[records.Record] = [
         "completed",
         (ClaimedFacts("claim-1", "stream-1", "own", START, START + MINUTE),),
         (HEAD,),
+        (SpanFacts("stream-1", START, START + MINUTE),),
         (COVERED,),
     ),
     SupplementFacts(SEAT, "a recorder came back", (HEAD,), (COVERED,)),

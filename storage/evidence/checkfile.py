@@ -1,0 +1,137 @@
+"""Reading one file of a package once, for every digest that anybody names for it."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bidwitness.storage.evidence.bag import CHUNK, READ_ERRORS, Files
+from bidwitness.storage.evidence.disclosure import DisclosureFacts, disclosed_root
+from bidwitness.storage.evidence.merkle import SHA256, SM3, available, hash_leaf, root
+from bidwitness.storage.evidence.pieces import BadMedia, Readable, read_pieces
+from bidwitness.storage.evidence.records import SegmentFacts
+
+
+@dataclass(frozen=True)
+class Task:
+    """A file, the digests the manifests list for it and, for media, its record."""
+
+    name: str
+    listed: dict[str, str]
+    facts: SegmentFacts | None = None
+    disclosure: DisclosureFacts | None = None
+
+
+@dataclass
+class FileFinding:
+    """What reading a file showed. ``wrong`` is empty if it is what it is said to be."""
+
+    sha256: str = ""
+    kind: str = "modified"
+    wrong: list[str] = field(default_factory=list)
+
+
+class HashingReader:
+    """Passes bytes on and takes their digests."""
+
+    def __init__(self, source: Readable, hash_names: list[str]) -> None:
+        self._source = source
+        self._digests = {name: hashlib.new(name) for name in hash_names}
+        self.size = 0
+
+    def read(self, size: int, /) -> bytes:
+        data = self._source.read(size)
+        self.size += len(data)
+        for digest in self._digests.values():
+            digest.update(data)
+        return data
+
+    def drain(self) -> None:
+        while self.read(CHUNK):
+            continue
+
+    def digests(self) -> dict[str, str]:
+        return {name: digest.hexdigest() for name, digest in self._digests.items()}
+
+
+def hash_names() -> list[str]:
+    """Name the hashes this Python can take."""
+    return [name for name in (SHA256, SM3) if available(name)]
+
+
+def check_file(files: Files, task: Task) -> FileFinding:
+    """Read a file and compare it with its manifests and its record. Never raises for its bytes."""
+    try:
+        with files.open(task.name) as source:
+            finding = check_source(source, task.facts, task.disclosure, task.listed)
+    except READ_ERRORS as error:
+        finding = FileFinding(kind="unreadable", wrong=[str(error)])
+    return finding
+
+
+def check_source(
+    source: Readable,
+    facts: SegmentFacts | None,
+    disclosure: DisclosureFacts | None = None,
+    listed: Mapping[str, str] | None = None,
+) -> FileFinding:
+    """Read bytes to their end and compare them with the digests and the record given."""
+    finding = FileFinding()
+    leaves: dict[str, list[bytes]] = {name: [] for name in hash_names()}
+    reader = HashingReader(source, list(leaves))
+    init = _take_leaves(reader, leaves, finding) if facts is not None else b""
+    reader.drain()
+    digests = reader.digests()
+    finding.sha256 = digests[SHA256]
+    for name, wanted in (listed or {}).items():
+        if name in digests and digests[name] != wanted:
+            finding.wrong.append(f"{name} is not the manifest's")
+    if facts is None:
+        return finding
+    finding.wrong += _against_record(facts, disclosure, leaves, init)
+    if disclosure is None:
+        if reader.size != facts.file.bytes:
+            finding.wrong.append(f"{reader.size} bytes, {facts.file.bytes} recorded")
+        if finding.sha256 != facts.file.sha256:
+            finding.wrong.append("sha256 is not the record's")
+    return finding
+
+
+def _take_leaves(
+    reader: HashingReader, leaves: dict[str, list[bytes]], finding: FileFinding
+) -> bytes:
+    """Hash each piece; give the init."""
+    init = b""
+    try:
+        for piece in read_pieces(reader):
+            init = init or piece
+            for name, found in leaves.items():
+                found.append(hash_leaf(piece, name))
+    except BadMedia as error:
+        finding.wrong.append(str(error))
+    return init
+
+
+def _against_record(
+    facts: SegmentFacts,
+    disclosure: DisclosureFacts | None,
+    leaves: dict[str, list[bytes]],
+    init: bytes,
+) -> list[str]:
+    wrong = []
+    if hashlib.sha256(init).hexdigest() != facts.init:
+        wrong.append("its init is not the record's")
+    for name, found in leaves.items():
+        wanted = facts.root.sha256 if name == SHA256 else facts.root.sm3
+        try:
+            if disclosure is not None:
+                got = disclosed_root(disclosure, facts.pieces, found, name)
+            elif len(found) != facts.pieces:
+                raise ValueError(f"{facts.pieces} pieces are recorded, {len(found)} are there")
+            else:
+                got = root(found, name)
+        except ValueError as error:
+            wrong.append(str(error))
+            break
+        if got.hex() != wanted:
+            wrong.append(f"the {name} root of its pieces is not the record's")
+    return wrong

@@ -1,0 +1,368 @@
+"""Verifying a package offline: every file, every record, every chain, and what they cover.
+
+Without signatures and keys from outside the package nobody says who made it: a package in which
+everything fits together is ``unproven``, never ``authentic``.
+"""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bidwitness.intervals import Interval, intersect, subtract, total, union
+from bidwitness.storage.evidence.bag import Bag, Unreadable, open_files
+from bidwitness.storage.evidence.canonical import BadRecord, JsonValue, parse
+from bidwitness.storage.evidence.chain import (
+    Link,
+    Problem,
+    link_of,
+    record_name,
+    verify_links,
+    verify_order,
+    verify_runs,
+    verify_session_chain,
+)
+from bidwitness.storage.evidence.checkfile import FileFinding, Task, check_file
+from bidwitness.storage.evidence.disclosure import DisclosureFacts, read_disclosure
+from bidwitness.storage.evidence.footage import (
+    gaps_within,
+    media_of,
+    media_path,
+    overlapping,
+    recorded_spans,
+    records_path,
+)
+from bidwitness.storage.evidence.merkle import available
+from bidwitness.storage.evidence.records import SegmentFacts
+from bidwitness.storage.evidence.report import (
+    FALSE,
+    NO_SM3,
+    NOT_CHECKED,
+    UNPROVEN,
+    UNREADABLE,
+    Report,
+    StreamReport,
+)
+from bidwitness.storage.evidence.session_records import (
+    ClaimFacts,
+    CloseFacts,
+    HeadFacts,
+    SessionRecord,
+    SupplementFacts,
+)
+
+WORKERS = 4
+
+
+def verify_package(path: Path, policy: Path | None = None) -> Report:
+    """Verify a package: a zip, a bag's base folder, or a folder that holds exactly one bag.
+
+    Never raises for what the package holds: the report tells. ``policy`` names keys from outside;
+    this version has no signatures yet to hold against them, and says so.
+    """
+    report = Report(str(path))
+    try:
+        if policy is not None and not policy.read_bytes():
+            raise Unreadable("the policy is empty")
+        with open_files(path) as files:
+            _Verification(Bag(files), report).run()
+    except (Unreadable, OSError) as error:
+        report.problems.append(Problem("unreadable", path.name, str(error)))
+        report.exit_code = UNREADABLE
+        return report
+    report.not_checked += NOT_CHECKED
+    if not available("sm3"):
+        report.not_checked.append(NO_SM3)
+    report.exit_code = FALSE if report.problems else UNPROVEN
+    for stream in report.streams:
+        stream.problems = sum(stream.stream in problem.where for problem in report.problems)
+    return report
+
+
+@dataclass
+class _Stream:
+    """What has been read of one stream."""
+
+    links: list[Link]
+    disclosures: dict[tuple[str, int], DisclosureFacts] = field(default_factory=dict)
+    claimed: list[Interval] = field(default_factory=list)
+    covered: list[Link] = field(default_factory=list)
+
+
+class _Verification:
+    def __init__(self, bag: Bag, report: Report) -> None:
+        self._bag = bag
+        self._report = report
+        self._streams: dict[str, _Stream] = {}
+        self._session: list[SessionRecord] = []
+
+    def run(self) -> None:
+        """Fill the report."""
+        self._report.info = dict(self._bag.info)
+        self._check_bag()
+        self._read_session()
+        self._read_streams()
+        self._check_chains()
+        self._check_media()
+        self._check_coverage()
+
+    def _wrong(self, kind: str, where: str, detail: str) -> None:
+        self._report.problems.append(Problem(kind, where, detail))
+
+    def _check_bag(self) -> None:
+        for name in self._bag.missing():
+            self._wrong("missing", name, "is listed and not there")
+        for name in self._bag.unlisted():
+            self._wrong("inserted", name, "is there and not listed in every manifest")
+        sizes = self._bag.files.sizes()
+        found = f"{sum(sizes[n] for n in self._bag.payload)}.{len(self._bag.payload)}"
+        stated = self._bag.info.get("Payload-Oxum", found)
+        if stated != found:
+            self._wrong("inconsistent", "bag-info.txt", f"Payload-Oxum {stated} is {found}")
+
+    def _lines(self, name: str) -> Iterable[dict[str, JsonValue]]:
+        """Give a file's records; what is none is a problem and the rest is read on."""
+        try:
+            data = self._bag.files.text(name)
+        except Unreadable as error:
+            self._wrong("unreadable", name, str(error))
+            return
+        lines = data.split(b"\n")
+        if lines.pop():
+            self._wrong("modified", name, "its last line does not end")
+        for number, line in enumerate(lines, 1):
+            try:
+                yield parse(line)
+            except BadRecord as error:
+                self._wrong("modified", f"{name} line {number}", str(error))
+
+    def _files(self, folder: str) -> list[str]:
+        return sorted(
+            n
+            for n in self._bag.payload
+            if n.startswith(f"data/{folder}/") and n.endswith(".ndjson")
+        )
+
+    def _read_session(self) -> None:
+        files = self._files("session")
+        if len(files) != 1:
+            self._wrong("missing", "data/session", f"one file is needed, {len(files)} are there")
+        for name in files[:1]:
+            try:
+                facts, problems = verify_session_chain(list(self._lines(name)))
+            except BadRecord as error:
+                self._wrong("modified", name, str(error))
+                continue
+            self._session = facts
+            self._report.problems += problems
+            if facts:
+                self._report.session = facts[0].place.session
+        close = self._close()
+        self._report.sealed = close is not None
+        if close is None:
+            self._report.notes.append(
+                ("场次未固化,无法证明内容齐全", "not sealed: nothing says that this is all")
+            )
+
+    def _close(self) -> CloseFacts | None:
+        return next((item for item in self._session if isinstance(item, CloseFacts)), None)
+
+    def _read_streams(self) -> None:
+        for name in self._files("records"):
+            for record in self._lines(name):
+                try:
+                    link = link_of(record)
+                except BadRecord as error:
+                    self._wrong("modified", name, str(error))
+                    continue
+                place = link.facts.place
+                if records_path(place.stream, place.day) != name:
+                    self._wrong("swapped", name, f"holds a record of {record_name(link.facts)}")
+                self._streams.setdefault(place.stream, _Stream([])).links.append(link)
+        for name in self._files("disclosures"):
+            for line in self._lines(name):
+                try:
+                    facts = read_disclosure(line)
+                except BadRecord as error:
+                    self._wrong("modified", name, str(error))
+                    continue
+                stream = self._streams.setdefault(facts.stream, _Stream([]))
+                if (facts.day, facts.seq) in stream.disclosures:
+                    self._wrong("inserted", name, f"speaks twice of {facts.day}#{facts.seq}")
+                stream.disclosures[facts.day, facts.seq] = facts
+        claimed = claimed_spans(self._session)
+        for stream_id, stream in self._streams.items():
+            # An open claim reaches as far as there are records.
+            known = [Interval(0, max((x.facts.end for x in stream.links), default=1))]
+            spans = claimed.get(stream_id, [])
+            stream.claimed = spans if self._report.sealed else intersect(spans, known)
+            if not stream.claimed and self._session:
+                self._wrong("inserted", stream_id, "the session claims nothing of this stream")
+        for stream_id in sorted(set(claimed) - set(self._streams)):
+            self._report.notes.append(
+                (f"本包不含码流 {stream_id}", f"stream {stream_id} is not in this package")
+            )
+
+    def _check_chains(self) -> None:
+        heads = [
+            head
+            for item in self._session
+            if isinstance(item, CloseFacts | SupplementFacts)
+            for head in item.heads
+        ]
+        for stream_id, stream in sorted(self._streams.items()):
+            if not self._report.sealed:
+                self._report.problems += verify_links(stream.links)
+                stream.covered = sorted(stream.links, key=lambda link: link.key)
+                self._report.problems += verify_runs([link.facts for link in stream.covered])
+                continue
+            mine = sorted(
+                (head for head in heads if head.stream == stream_id),
+                key=lambda head: (head.day, head.first),
+            )
+            self._check_heads(stream_id, stream, mine)
+
+    def _check_heads(self, stream_id: str, stream: _Stream, heads: Sequence[HeadFacts]) -> None:
+        """Each stretch that the close names must be there whole and end in its head."""
+        rest = {id(link) for link in stream.links}
+        self._report.problems += verify_order(stream.links)
+        end: Link | None = None
+        for head in heads:
+            part = [
+                link
+                for link in stream.links
+                if link.facts.place.day == head.day
+                and head.first <= link.facts.place.seq <= head.last
+            ]
+            rest -= {id(link) for link in part}
+            part.sort(key=lambda link: link.key)
+            self._check_stretch(stream_id, head, part)
+            joined = [end, *part] if end and part and _follows(end, part[0]) else part
+            self._report.problems += verify_links(joined)
+            self._report.problems += verify_runs([link.facts for link in joined])
+            stream.covered += part
+            end = part[-1] if part else None
+        if rest:
+            name = next(link.name for link in stream.links if id(link) in rest)
+            self._wrong("inserted", name, f"{len(rest)} record(s) the close does not speak of")
+
+    def _check_stretch(self, stream_id: str, head: HeadFacts, part: Sequence[Link]) -> None:
+        there = {link.facts.place.seq for link in part}
+        name = f"{stream_id}/{head.day}#"
+        lost = [seq for seq in (head.first, head.last) if seq not in there]
+        if len(there) < head.last - head.first + 1:
+            shown = f"{name}{lost[0]}" if lost else f"{name}{head.first} to {head.last}"
+            count = head.last - head.first + 1 - len(there)
+            self._wrong("removed", shown, f"{count} record(s) that the close names are missing")
+        elif part[-1].leaf != head.head:
+            self._wrong("modified", part[-1].name, "is not the record that the close names")
+
+    def _check_media(self) -> None:
+        tasks = self._tasks()
+        expected = {task.name for task in tasks if task.facts}
+        for name in self._bag.payload:
+            if name.startswith("data/media/") and name not in expected:
+                self._wrong("inserted", name, "belongs to no record of the package")
+        with ThreadPoolExecutor(WORKERS) as pool:
+            found = list(pool.map(lambda task: check_file(self._bag.files, task), tasks))
+        owners = {task.facts.file.sha256: task.name for task in tasks if task.facts is not None}
+        for task, finding in zip(tasks, found, strict=True):
+            self._judge(task, finding, owners)
+
+    def _tasks(self) -> list[Task]:
+        """List every file to be read once: payload and tag files, media with their records."""
+        media: dict[str, Task] = {}
+        for stream in self._streams.values():
+            for link in stream.links:
+                if isinstance(link.facts, SegmentFacts):
+                    name = media_path(link.facts.place, link.facts.start)
+                    disclosure = stream.disclosures.get(link.key)
+                    if name in self._bag.files.sizes():
+                        media[name] = Task(name, self._listed(name), link.facts, disclosure)
+                    elif overlapping(link.facts, stream.claimed) and (
+                        disclosure is None or disclosure.kept
+                    ):
+                        self._wrong("missing", name, f"the file of {link.name} is not there")
+        others = [
+            Task(name, self._listed(name))
+            for name in sorted(self._bag.files.sizes())
+            if name not in media
+        ]
+        return [*media.values(), *others]
+
+    def _listed(self, name: str) -> dict[str, str]:
+        listed = {h: m[name] for h, m in self._bag.manifests.items() if name in m}
+        return listed or ({"sha256": self._bag.tags[name]} if name in self._bag.tags else {})
+
+    def _judge(self, task: Task, finding: FileFinding, owners: dict[str, str]) -> None:
+        if not finding.wrong:
+            return
+        other = owners.get(finding.sha256)
+        if task.facts is not None and other not in (None, task.name):
+            self._wrong("swapped", task.name, f"holds the bytes of {other}")
+        else:
+            self._wrong(finding.kind, task.name, "; ".join(finding.wrong))
+
+    def _check_coverage(self) -> None:
+        close = self._close()
+        for stream_id, stream in sorted(self._streams.items()):
+            self._report.streams.append(self._describe(stream_id, stream))
+        if close is None:
+            return
+        for entry in close.coverage:
+            held = self._streams.get(entry.stream)
+            if held is None:
+                continue
+            due = [Interval(s.start, s.end) for s in close.due if s.stream == entry.stream]
+            spans = recorded_spans((link.facts for link in held.covered), entry.medium)
+            due_us, recorded_us = total(due), total(intersect(due, spans))
+            if (entry.due_us, entry.recorded_us) != (due_us, recorded_us):
+                said = f"{entry.recorded_us} of {entry.due_us} µs recorded"
+                shown = f"the records show {recorded_us} of {due_us}"
+                self._wrong("inconsistent", f"{entry.stream} {entry.medium}", f"{said}; {shown}")
+
+    def _describe(self, stream_id: str, stream: _Stream) -> StreamReport:
+        report = StreamReport(stream_id, stream.claimed)
+        sizes = self._bag.files.sizes()
+        segments = [item.facts for item in stream.links if isinstance(item.facts, SegmentFacts)]
+        for facts in segments:
+            name = media_path(facts.place, facts.start)
+            disclosure = stream.disclosures.get((facts.place.day, facts.place.seq))
+            if name in sizes:
+                report.segments += 1
+                report.bytes += sizes[name]
+                report.partial += disclosure is not None
+            elif overlapping(facts, stream.claimed):
+                report.withheld += intersect([Interval(facts.start, facts.end)], stream.claimed)
+        covered = [link.facts for link in stream.covered]
+        for medium in sorted({m for item in segments for m in media_of(item)}):
+            spans = intersect(recorded_spans(covered, medium), stream.claimed)
+            report.recorded_us[medium] = total(spans)
+        held = [Interval(item.start, item.end) for item in segments]
+        found = gaps_within(covered, stream.claimed)
+        report.gaps = [(gap.cause, gap.medium, part) for gap, part in found]
+        report.unexplained = subtract(stream.claimed, [*held, *(part for _, part in found)])
+        return report
+
+
+def _follows(before: Link, after: Link) -> bool:
+    """Say whether a stretch begins where the one before it ended."""
+    a, b = before.facts.place, after.facts.place
+    next_in_day = a.day == b.day and b.seq == a.seq + 1
+    return next_in_day or (a.day < b.day and b.seq == 0 and b.prev == before.leaf)
+
+
+def claimed_spans(session: Sequence[SessionRecord]) -> dict[str, list[Interval]]:
+    """Give what a session claims of each stream: as its close says, else by its claim records."""
+    spans: dict[str, list[Interval]] = {}
+    for item in session:
+        if isinstance(item, CloseFacts):
+            for claim in item.claims:
+                spans.setdefault(claim.stream, []).append(Interval(claim.start, claim.end))
+            return {stream: union(parts) for stream, parts in spans.items()}
+    last = {item.claim: item for item in session if isinstance(item, ClaimFacts)}
+    for item in last.values():
+        end = item.end if item.end is not None else 2**53
+        if item.moved_to is None and end > item.start:
+            spans.setdefault(item.stream, []).append(Interval(item.start, end))
+    return {stream: union(parts) for stream, parts in spans.items()}

@@ -1,0 +1,24 @@
+"""``bidwitness verify``: the verifier as a command."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bidwitness.storage.evidence.report import report_json, report_text
+from bidwitness.storage.evidence.verify import verify_package
+
+
+def verify(
+    package: Annotated[
+        Path, typer.Argument(help="A zip, a bag's folder, or a folder holding one.")
+    ],
+    policy: Annotated[
+        Path | None, typer.Option(help="Trust material from outside the package.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
+) -> None:
+    """Verify a package offline: 0 authentic, 1 not, 2 unreadable, 3 consistent but unproven."""
+    report = verify_package(package, policy)
+    typer.echo(report_json(report) if as_json else report_text(report), nl=as_json)
+    raise typer.Exit(report.exit_code)
