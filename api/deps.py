@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from bidwitness.api.limits import LoginLimiter
+from bidwitness.api.limits import LoginLimiter, Tries
 from bidwitness.api.security import COOKIE, Front
 from bidwitness.clock import Clock
 from bidwitness.config import Settings
@@ -32,6 +32,8 @@ class Parts:
     passwords: people.Passwords
     limiter: LoginLimiter
     secrets: SecretBox
+    # Taken while a camera is tried out: each is a process of its own for some seconds.
+    tries: Tries
 
     @property
     def login_limits(self) -> logins.Limits:

@@ -87,3 +87,18 @@ def _keys(address: str, username: str) -> tuple[tuple[tuple[str, str, str], Limi
         (("address", address, ""), BY_ADDRESS),
         (("user", "", name), BY_USER),
     )
+
+
+class Tries:
+    """Lets a few things happen at once and refuses more, instead of queueing them."""
+
+    def __init__(self, at_once: int = 3) -> None:
+        self._free = threading.BoundedSemaphore(at_once)
+
+    def __enter__(self) -> None:
+        """Take a place. Raises ``TooMany`` if none is free."""
+        if not self._free.acquire(blocking=False):
+            raise TooMany("Other cameras are being tried. Try again in a moment.", retry_after_s=5)
+
+    def __exit__(self, *_: object) -> None:
+        self._free.release()

@@ -1,0 +1,82 @@
+"""How cameras and their streams are described, on the wall as on the cameras' page."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session as Orm
+
+from bidwitness.api.schemas import Answer
+from bidwitness.storage.index.models import Camera, Stream, StreamStatus
+from bidwitness.words import GapCause, Health, Medium, StreamRole
+
+# A recorder reports every second or two; what is older says nothing about now.
+SILENT_US = 15_000_000
+
+
+class HealthAnswer(Answer):
+    state: Health
+    cause: GapCause | None
+    since_us: int
+    last_fragment_us: int | None
+    fps: float | None
+    kbps: int | None
+    message: str | None
+
+
+class StreamAnswer(Answer):
+    id: str
+    role: StreamRole
+    seat_id: str | None
+    tracks: list[Medium]
+    codecs: dict[Medium, str]
+    width: int | None
+    height: int | None
+    health: HealthAnswer | None
+
+
+def describe_streams(
+    orm: Orm, cameras: Iterable[Camera], now_us: int
+) -> dict[str, list[StreamAnswer]]:
+    """Describe the streams of cameras, by camera id, main first. One query for all healths."""
+    wanted = {c.id: sorted((s for s in c.streams if s.enabled), key=_main_first) for c in cameras}
+    ids = [stream.id for streams in wanted.values() for stream in streams]
+    known = {
+        row.stream_id: row
+        for row in orm.scalars(select(StreamStatus).where(StreamStatus.stream_id.in_(ids)))
+    }
+    return {
+        camera_id: [_describe(stream, known.get(stream.id), now_us) for stream in streams]
+        for camera_id, streams in wanted.items()
+    }
+
+
+def _main_first(stream: Stream) -> bool:
+    return stream.role is not StreamRole.MAIN
+
+
+def _describe(stream: Stream, status: StreamStatus | None, now_us: int) -> StreamAnswer:
+    picture = next((t for t in stream.tracks if t.medium is Medium.PICTURE), None)
+    return StreamAnswer(
+        id=stream.id,
+        role=stream.role,
+        seat_id=stream.seat_id,
+        tracks=sorted(track.medium for track in stream.tracks),
+        codecs={track.medium: track.codec for track in stream.tracks},
+        width=picture.width if picture else None,
+        height=picture.height if picture else None,
+        health=health_of(status, now_us) if status else None,
+    )
+
+
+def health_of(status: StreamStatus, now_us: int) -> HealthAnswer:
+    """Say how a stream is. A recorder that has gone silent cannot vouch for it. Pure."""
+    silent = now_us - status.at_us > SILENT_US
+    return HealthAnswer(
+        state=Health.OFFLINE if silent else status.state,
+        cause=GapCause.RECORDER_DOWN if silent else status.cause,
+        since_us=status.at_us if silent else status.since_us,
+        last_fragment_us=status.last_us,
+        fps=None if silent or status.centi_fps is None else status.centi_fps / 100,
+        kbps=None if silent else status.kbps,
+        message=status.message,
+    )
