@@ -1,6 +1,13 @@
 /** Which stream of a camera a tile plays, and which one its sound comes from. Pure. */
 
-import type { Interval, Playback, PlaybackStream, Timeline, TimelineGap } from '../api/types';
+import type {
+  Interval,
+  Micros,
+  Playback,
+  PlaybackStream,
+  Timeline,
+  TimelineGap,
+} from '../api/types';
 
 export type Quality = 'auto' | 'main' | 'sub';
 
@@ -62,6 +69,19 @@ export function joined(parts: readonly Interval[], slack: number): Interval[] {
     else out.push({ from: part.from, to: part.to });
   }
   return out;
+}
+
+/**
+ * Where a replay begins: at the first footage, or a moment later if other cameras begin within two
+ * seconds of it, so that the first sight shows all of them. Null where there is no footage.
+ */
+export function beginning(timeline: Timeline): Micros | null {
+  const firsts = timeline.streams
+    .map((stream) => Math.min(...stream.segments.map((segment) => segment.from)))
+    .filter(Number.isFinite);
+  if (firsts.length === 0) return null;
+  const first = Math.min(...firsts);
+  return Math.max(...firsts.filter((at) => at <= first + 2_000_000)) + 20_000;
 }
 
 /** The stated gaps in a stream's picture that touch [from, to). */

@@ -2,7 +2,7 @@
 
 import type { Room, RoomCamera, Stream } from '../api/types';
 
-export const SIZES = [1, 4, 9, 16] as const;
+export const SIZES = [1, 2, 4, 6, 9, 16] as const;
 export type Size = (typeof SIZES)[number];
 
 export interface Placed {
@@ -12,6 +12,10 @@ export interface Placed {
 
 export function sizeFor(count: number): Size {
   return SIZES.find((size) => size >= count) ?? 16;
+}
+
+export function columnsOf(size: Size): number {
+  return Math.ceil(Math.sqrt(size));
 }
 
 export function allCameras(rooms: readonly Room[]): Placed[] {
