@@ -2,4 +2,14 @@
 
 import typer
 
+from bidwitness.config import load_settings
+
 app = typer.Typer()
+
+
+@app.command()
+def record() -> None:
+    """Pull every wanted stream into the spool until stopped."""
+    from bidwitness.recorder.record import run_record
+
+    run_record(load_settings())

@@ -1,0 +1,97 @@
+"""``bidwitness record``: the supervisor, and beside it the commits of what was recorded."""
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from types import FrameType
+
+from bidwitness.clock import Clock, SystemClock
+from bidwitness.config import Settings
+from bidwitness.errors import IndexUnavailable
+from bidwitness.recorder.status import save_status_file, save_status_rows
+from bidwitness.recorder.supervisor import RecorderSupervisor
+from bidwitness.storage.commit import Committer
+from bidwitness.storage.index.database import Database, open_database, upgrade
+from bidwitness.storage.wanted import WantedStream, wanted_streams
+
+log = logging.getLogger(__name__)
+
+COMMIT_S = 0.5
+AWAY_S = 2.0
+WORKER_COMMAND = (sys.executable, "-m", "bidwitness", "record-worker")
+
+
+class Bookkeeper:
+    """Commits journals and states in a thread; waits for the index as long as it takes."""
+
+    def __init__(
+        self, settings: Settings, database: Database, supervisor: RecorderSupervisor, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._supervisor = supervisor
+        self._clock = clock
+        self._committer = Committer(database, settings.spool)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="commit")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Commit once more what the workers closed at their end, then return."""
+        self._stopping.set()
+        self._thread.join()
+        self._once()
+
+    def _run(self) -> None:
+        pause = COMMIT_S
+        while not self._stopping.wait(pause):
+            pause = COMMIT_S if self._once() else AWAY_S
+
+    def _once(self) -> bool:
+        """Give whether the index answered."""
+        now = self._clock.utc_us()
+        states = self._supervisor.states()
+        save_status_file(self._settings.run_dir, states, now)
+        try:
+            self._committer.commit()
+            with self._database.write() as orm:
+                save_status_rows(orm, self._settings.recorder, states, now)
+        except IndexUnavailable as error:
+            log.warning("not committed yet", extra={"facts": {"error": error.detail}})
+            return False
+        return True
+
+
+def run_record(settings: Settings) -> None:
+    """Record until SIGTERM or Ctrl-C; every segment is closed before this returns."""
+    clock = SystemClock()
+    database = open_database(settings.database_url)
+    migrated = threading.Event()
+
+    def wanted() -> Sequence[WantedStream]:
+        if not migrated.is_set():
+            upgrade(database)
+            migrated.set()
+        with database.read() as orm:
+            return wanted_streams(orm, clock.utc_us())
+
+    supervisor = RecorderSupervisor(
+        wanted, WORKER_COMMAND, settings.data / "recorder" / "wanted.json", clock
+    )
+    bookkeeper = Bookkeeper(settings, database, supervisor, clock)
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        supervisor.stop_soon()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    bookkeeper.start()
+    try:
+        supervisor.run()
+    finally:
+        bookkeeper.stop()
+        database.close()

@@ -1,0 +1,88 @@
+"""What the recorder says of a stream, and how it travels: a line of JSON from worker to supervisor."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session as Orm
+
+from bidwitness.errors import DamageFound
+from bidwitness.storage.index.models import Stream, StreamStatus
+from bidwitness.words import GapCause, Health
+
+STATUS_FILE = "recorder.json"
+MAX_MESSAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """A stream as its worker sees it now.
+
+    ``since_us``: since when the state holds. ``last_us``: end of the last finished, playable
+    fragment (µs UTC). ``centi_fps``: frames in a hundred seconds; ``kbps``: kilobits a second.
+    """
+
+    stream_id: str
+    state: Health
+    cause: GapCause | None
+    since_us: int
+    last_us: int | None = None
+    centi_fps: int | None = None
+    kbps: int | None = None
+    message: str | None = None
+
+
+def encode_states(states: Sequence[StreamState]) -> str:
+    """Give one line (without its end) that holds all ``states``."""
+    return json.dumps([asdict(state) for state in states], ensure_ascii=False)
+
+
+def decode_states(line: str) -> list[StreamState]:
+    """Read what ``encode_states`` gave. Raises ``DamageFound`` for anything else."""
+    try:
+        return [_state(item) for item in json.loads(line)]
+    except (ValueError, TypeError, KeyError) as error:
+        raise DamageFound(f"A worker said something that is no status: {error}") from None
+
+
+def _state(item: Mapping[str, object]) -> StreamState:
+    facts = dict(item)
+    cause = facts.pop("cause")
+    return StreamState(
+        state=Health(str(facts.pop("state"))),
+        cause=None if cause is None else GapCause(str(cause)),
+        **facts,  # type: ignore[arg-type]  # a name that does not fit raises TypeError above
+    )
+
+
+def save_status_file(run_dir: Path, states: Sequence[StreamState], now_us: int) -> None:
+    """Replace the file that other processes of this host read when the index is away."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    fresh = run_dir / f".{STATUS_FILE}"
+    body = {"at_us": now_us, "streams": [asdict(state) for state in states]}
+    fresh.write_text(json.dumps(body, ensure_ascii=False))
+    fresh.replace(run_dir / STATUS_FILE)
+
+
+def save_status_rows(orm: Orm, recorder: str, states: Sequence[StreamState], now_us: int) -> None:
+    """Write each known stream's row; streams that the index has lost are left out."""
+    ids = [state.stream_id for state in states]
+    known = set(orm.scalars(select(Stream.id).where(Stream.id.in_(ids))))
+    rows = {
+        row.stream_id: row
+        for row in orm.scalars(select(StreamStatus).where(StreamStatus.stream_id.in_(ids)))
+    }
+    for state in states:
+        if state.stream_id not in known:
+            continue
+        row = rows.get(state.stream_id)
+        if row is None:
+            row = StreamStatus(stream_id=state.stream_id)
+            orm.add(row)
+        row.recorder = recorder
+        row.state, row.cause, row.since_us = state.state, state.cause, state.since_us
+        row.last_us, row.centi_fps, row.kbps = state.last_us, state.centi_fps, state.kbps
+        row.message = state.message[:MAX_MESSAGE] if state.message else None
+        row.at_us = now_us

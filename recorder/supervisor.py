@@ -1,0 +1,217 @@
+"""The recorder's supervisor: which streams are wanted, and worker processes that pull them.
+
+Twice a second it compares the index's wanted state with what runs. Without the index it goes on
+with the last state it knew, from disk after a restart. The index is asked in a thread of its own:
+its silence delays no worker.
+"""
+
+import logging
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from bidwitness.clock import Clock
+from bidwitness.errors import DamageFound, IndexUnavailable
+from bidwitness.recorder.assignment import assign
+from bidwitness.recorder.status import StreamState, decode_states
+from bidwitness.recorder.wanted_copy import encode_wanted, load_wanted, save_wanted
+from bidwitness.serve import HEALTHY_US, restart_delay
+from bidwitness.storage.wanted import WantedStream
+
+log = logging.getLogger(__name__)
+
+RECONCILE_S = 0.5
+STOP_S = 20.0
+# How long the index may take to say what is wanted before the copy on disk is used.
+FIRST_ANSWER_S = 3.0
+
+Provider = Callable[[], Sequence[WantedStream]]
+
+
+class WorkerHandle:
+    """One worker process and the pipe to it."""
+
+    def __init__(self, command: Sequence[str], on_states: Callable[[list[StreamState]], None]):
+        self._command = command
+        self._on_states = on_states
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+        self._sent = ""
+        self.crashes = 0
+        self.started_us = 0
+        self.start_after_us = 0
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, now_us: int) -> None:
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.started_us = now_us
+        self._sent = ""
+        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
+        self._reader.start()
+
+    def send(self, streams: Sequence[WantedStream]) -> None:
+        """Tell the worker what it is to pull, if that has changed."""
+        line = encode_wanted(streams)
+        if line == self._sent or self._process is None or self._process.stdin is None:
+            return
+        try:
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+            self._sent = line
+        except BrokenPipeError:
+            self._sent = ""
+
+    def note_death(self, now_us: int) -> int:
+        """Reap the dead worker; give the seconds until its next start."""
+        assert self._process is not None
+        code = self._process.wait()
+        self._close_pipes()
+        self.crashes = 1 if now_us - self.started_us > HEALTHY_US else self.crashes + 1
+        delay = restart_delay(self.crashes)
+        self.start_after_us = now_us + delay * 1_000_000
+        facts = {"pid": self._process.pid, "code": code, "in_seconds": delay}
+        log.error("a recording worker died; starting it again", extra={"facts": facts})
+        self._process = None
+        return delay
+
+    def stop(self) -> None:
+        """End its input, which makes it close its segments; kill it if it does not."""
+        if self._process is None:
+            return
+        if self._process.stdin is not None:
+            try:
+                self._process.stdin.close()
+            except BrokenPipeError:
+                log.info("a worker had already ended")
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._close_pipes()
+        self._process = None
+
+    def _close_pipes(self) -> None:
+        assert self._process is not None
+        if self._reader is not None:
+            self._reader.join(1)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None and not pipe.closed:
+                try:
+                    pipe.close()
+                except BrokenPipeError:
+                    continue
+
+    def _read(self, process: "subprocess.Popen[str]") -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            try:
+                self._on_states(decode_states(line))
+            except DamageFound as error:
+                log.error("a worker's line", extra={"facts": {"error": error.detail}})
+
+
+class RecorderSupervisor:
+    """Holds the wanted state and the workers. ``run`` returns after ``stop_soon``."""
+
+    def __init__(
+        self, provider: Provider, command: Sequence[str], copy: Path, clock: Clock
+    ) -> None:
+        self._provider = provider
+        self._command = command
+        self._copy = copy
+        self._clock = clock
+        self._wanted: tuple[WantedStream, ...] | None = None
+        self._workers: dict[int, WorkerHandle] = {}
+        self._assigned: dict[int, tuple[str, ...]] = {}
+        self._states: dict[str, StreamState] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._index_away = False
+        self._learned = threading.Event()
+
+    def run(self) -> None:
+        learner = threading.Thread(target=self._keep_learning, name="learn")
+        learner.start()
+        try:
+            if not self._learned.wait(FIRST_ANSWER_S):
+                self._wanted = self._from_disk()
+            while not self._stopping.wait(RECONCILE_S):
+                self.look()
+        finally:
+            self._stopping.set()
+            for worker in self._workers.values():
+                worker.stop()
+            learner.join()
+
+    def stop_soon(self) -> None:
+        self._stopping.set()
+
+    def states(self) -> list[StreamState]:
+        """Give the last state of each wanted stream."""
+        wanted = {stream.stream_id for stream in self._wanted or ()}
+        with self._lock:
+            return [state for state in self._states.values() if state.stream_id in wanted]
+
+    def look(self) -> None:
+        """Keep the workers alive and tell each its part of what is wanted."""
+        wanted = self._wanted or ()
+        by_id: Mapping[str, WantedStream] = {stream.stream_id: stream for stream in wanted}
+        self._assigned = assign([*by_id], self._assigned)
+        now = self._clock.monotonic_us()
+        for number in [n for n in self._workers if n not in self._assigned]:
+            self._workers.pop(number).stop()
+        for number, streams in self._assigned.items():
+            worker = self._workers.get(number)
+            if worker is None:
+                worker = self._workers[number] = WorkerHandle(self._command, self._take_states)
+            if not worker.alive:
+                if worker.started_us and worker.start_after_us <= worker.started_us:
+                    worker.note_death(now)
+                if now < worker.start_after_us:
+                    continue
+                worker.start(now)
+            worker.send([by_id[stream] for stream in streams])
+
+    def _keep_learning(self) -> None:
+        while not self._stopping.is_set():
+            self.learn()
+            self._learned.set()
+            self._stopping.wait(RECONCILE_S)
+        self._learned.set()
+
+    def learn(self) -> None:
+        """Ask what is wanted; if nobody answers, stay with the last answer, from disk if need be."""
+        try:
+            fresh = tuple(self._provider())
+        except IndexUnavailable as error:
+            if not self._index_away:
+                log.error(
+                    "the index is away; recording goes on as last wanted",
+                    extra={"facts": {"error": error.detail}},
+                )
+            self._index_away = True
+            if self._wanted is None:
+                self._wanted = self._from_disk()
+            return
+        self._index_away = False
+        if fresh != self._wanted:
+            self._wanted = fresh
+            save_wanted(self._copy, fresh)
+
+    def _from_disk(self) -> tuple[WantedStream, ...]:
+        try:
+            return load_wanted(self._copy) or ()
+        except DamageFound as error:
+            log.error("no wanted state", extra={"facts": {"error": error.detail}})
+            return ()
+
+    def _take_states(self, states: list[StreamState]) -> None:
+        with self._lock:
+            self._states.update({state.stream_id: state for state in states})
