@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from bidwitness.config import load_settings
+from bidwitness.simulator.discovery import PORT
 from bidwitness.simulator.frame_numbers import frame_numbers
 from bidwitness.simulator.server import Addresses, Simulator
 from bidwitness.simulator.spec import CameraSpec, Codec, Sound, read_specs, spec_from
@@ -23,6 +24,7 @@ def simulate(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="RTSP port; 0 takes a free one.")] = 8554,
     status_port: Annotated[int, typer.Option(help="HTTP port of status and faults.")] = 0,
+    discovery: Annotated[bool, typer.Option(help="Answer WS-Discovery probes.")] = False,
     user: Annotated[str, typer.Option(help="User that cameras ask for; empty: none.")] = "",
     password: Annotated[str, typer.Option(help="Password of that user.")] = "",
     cache: Annotated[Path | None, typer.Option(help="Folder of encoded loops.")] = None,
@@ -39,7 +41,8 @@ def simulate(
     else:
         specs = [spec_from({"name": f"cam-{i}"}, defaults) for i in range(1, cameras + 1)]
     folder = cache or load_settings().data / "cache" / "simulator"
-    asyncio.run(_run(Simulator(specs, folder, Addresses(host, port, status_port))))
+    addresses = Addresses(host, port, status_port, PORT if discovery else None)
+    asyncio.run(_run(Simulator(specs, folder, addresses)))
 
 
 @app.command("frame-numbers")

@@ -7,11 +7,14 @@ import socket
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bidwitness.clock import Clock, SystemClock
 from bidwitness.errors import BidWitnessError, Conflict, InvalidInput, NotFound
+from bidwitness.simulator.device import Device
+from bidwitness.simulator.discovery import start_discovery
 from bidwitness.simulator.encode import make_loop, make_loops
 from bidwitness.simulator.faults import FaultKind, fault_from
 from bidwitness.simulator.genlock import Genlock
@@ -34,11 +37,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where to listen. Port 0 takes a free one."""
+    """Where to listen. Port 0 takes a free one. Each camera's ONVIF services have a port of
+    their own, a free one; probes are answered only if ``discovery_port`` is given."""
 
     host: str = "127.0.0.1"
     port: int = 0
     status_port: int = 0
+    discovery_port: int | None = None
 
 
 class Simulator:
@@ -60,6 +65,8 @@ class Simulator:
         self._clock = clock or SystemClock()
         self._streams: dict[str, ServedStream] = {}
         self._servers: list[asyncio.Server] = []
+        self._devices: dict[str, Device] = {}
+        self._discovery: asyncio.DatagramTransport | None = None
         self._late_us = 0
 
     async def start(self) -> None:
@@ -81,21 +88,33 @@ class Simulator:
                 )
         rtp, rtcp = _udp_pair(self._at.host)
         self._hub = Hub(self._streams, rtp, rtcp)
-        loop = asyncio.get_running_loop()
         try:
-            rtsp = await loop.create_server(
-                lambda: Connection(self._hub), self._at.host, self._at.port
-            )
-            self._servers.append(rtsp)
-            self._servers.append(
-                await serve_http(self._handle, self._at.host, self._at.status_port)
-            )
-        except OSError as error:
+            await self._listen()
+        except (OSError, Conflict) as error:
             await self._close_servers()
-            rtp.close()
-            rtcp.close()
-            raise Conflict(f"The virtual cameras cannot listen: {error.strerror}.") from None
+            raise Conflict(f"The virtual cameras cannot listen: {error}.") from None
         self._pacer = asyncio.create_task(self._pace(), name="pacer")
+
+    async def _listen(self) -> None:
+        host = self._at.host
+        loop = asyncio.get_running_loop()
+        self._servers.append(
+            await loop.create_server(lambda: Connection(self._hub), host, self._at.port)
+        )
+        self._servers.append(await serve_http(self._handle, host, self._at.status_port))
+        for spec in self.specs:
+            # Devices have the same paths, so each needs a port, as each has an address in life.
+            server = await serve_http(partial(self._ask_device, spec.name), host, 0)
+            self._servers.append(server)
+            base = f"http://{host}:{server.sockets[0].getsockname()[1]}"
+            main = self._streams[f"{spec.name}/main"]
+            self._devices[spec.name] = Device(spec, base, self._urls(spec), main.camera_clock_us)
+        if self._at.discovery_port is not None:
+            devices = list(self._devices.values())
+            self._discovery = await start_discovery(devices, host, self._at.discovery_port)
+
+    async def _ask_device(self, name: str, request: HttpRequest) -> HttpAnswer:
+        return await self._devices[name].handle(request)
 
     async def stop(self) -> None:
         """Disconnect everybody and stop."""
@@ -104,10 +123,12 @@ class Simulator:
         for connection in list(self._hub.connections):
             connection.abort()
         await self._close_servers()
-        self._hub.rtp.close()
-        self._hub.rtcp.close()
 
     async def _close_servers(self) -> None:
+        if self._discovery:
+            self._discovery.close()
+        self._hub.rtp.close()
+        self._hub.rtcp.close()
         for server in self._servers:
             server.close()
             await server.wait_closed()
@@ -185,13 +206,17 @@ class Simulator:
                 "plays_total": stream.plays,
                 "faults": stream.faults.names(self._genlock.now_us()),
             }
-        base = f"rtsp://{self._at.host}:{self.rtsp_port}/{spec.name}"
         return {
             "name": spec.name,
             "title": spec.title or spec.name,
-            "streams": {role.value: f"{base}/{role.value}" for role in StreamRole},
+            "streams": {role.value: url for role, url in self._urls(spec).items()},
+            "onvif": self._devices[spec.name].address,
             "state": state,
         }
+
+    def _urls(self, spec: CameraSpec) -> dict[StreamRole, str]:
+        base = f"rtsp://{self._at.host}:{self.rtsp_port}/{spec.name}"
+        return {role: f"{base}/{role.value}" for role in StreamRole}
 
     async def _handle(self, request: HttpRequest) -> HttpAnswer:
         try:

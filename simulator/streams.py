@@ -128,6 +128,14 @@ class ServedStream:
         """Give the number of the frame that was sent last."""
         return self._genlock.frame_now()
 
+    def camera_clock_us(self) -> int:
+        """Give what the camera takes for UTC, in µs."""
+        return self._genlock.utc_us() + self._skew_us(self._genlock.now_us())
+
+    def _skew_us(self, now: int) -> int:
+        skew = self.faults.get(FaultKind.SKEW, now)
+        return skew.ms * 1000 if skew else 0
+
     def timestamp(self, track: int, frame: int) -> int:
         """Give a track's RTP timestamp of a frame's instant."""
         elapsed = frame * self.rate(track) // FPS
@@ -248,12 +256,11 @@ class ServedStream:
 
     def _send_reports(self, viewer: Viewer, frame: int, now: int) -> None:
         viewer.next_report = frame + _REPORT_FRAMES
-        skew = self.faults.get(FaultKind.SKEW, now)
         for track in viewer.tracks:
             counter = self.counters[track]
             packet = sender_report(
                 ssrc=counter.ssrc,
-                utc_us=self._genlock.instant_us(frame) + (skew.ms * 1000 if skew else 0),
+                utc_us=self._genlock.instant_us(frame) + self._skew_us(now),
                 timestamp=self.timestamp(track, frame),
                 packets=counter.packets,
                 octets=counter.octets,
