@@ -177,14 +177,17 @@ class Bag:
         return sorted(listed - set(self.files.sizes()))
 
     def unlisted(self) -> list[str]:
-        """Name payload files that some manifest does not list, and tag files that none lists."""
-        tags = set(self.files.sizes()) - set(self.payload) - {TAG_MANIFEST}
-        strangers = {
+        """Name payload files that some manifest does not list."""
+        return sorted(
             name
             for name in self.payload
             if any(name not in manifest for manifest in self.manifests.values())
-        }
-        return sorted(strangers | (tags - set(self.tags)))
+        )
+
+    def strangers(self) -> list[str]:
+        """Name files beside the payload that nobody lists, as file managers leave them."""
+        beside = set(self.files.sizes()) - set(self.payload) - {TAG_MANIFEST}
+        return sorted(beside - set(self.tags))
 
 
 def read_manifest(data: bytes) -> dict[str, str]:

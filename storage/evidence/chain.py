@@ -21,6 +21,7 @@ from bidwitness.storage.evidence.records import (
     utc_day,
 )
 from bidwitness.storage.evidence.session_records import (
+    ClaimFacts,
     CloseFacts,
     PlanFacts,
     SessionRecord,
@@ -213,4 +214,30 @@ def _check_course(facts: Sequence[SessionRecord]) -> list[Problem]:
         problems.append(Problem("inserted", name, "is closed more than once"))
     if closes and not all(isinstance(f, SupplementFacts) for f in facts[closes[0] + 1 :]):
         problems.append(Problem("inserted", name, "has records after its close"))
+    for close in (item for item in facts if isinstance(item, CloseFacts)):
+        problems += _check_claims(close, facts, name)
     return problems
+
+
+def standing_claims(facts: Iterable[SessionRecord]) -> dict[str, ClaimFacts]:
+    """Give the last record of each claim that was not withdrawn or moved, by its id."""
+    last = {item.claim: item for item in facts if isinstance(item, ClaimFacts)}
+    return {
+        claim: item
+        for claim, item in last.items()
+        if item.withdrawn is None and item.moved_to is None
+    }
+
+
+def _check_claims(close: CloseFacts, facts: Iterable[SessionRecord], name: str) -> list[Problem]:
+    """The close holds exactly the claims that stood, as they were last recorded."""
+    told = {
+        claim: (item.stream, item.klass, item.start, item.end)
+        for claim, item in standing_claims(facts).items()
+    }
+    closed = {c.claim: (c.stream, c.klass, c.start, c.end) for c in close.claims}
+    return [
+        Problem("inconsistent", name, f"{claim} is not closed as it was last recorded")
+        for claim in sorted(told.keys() | closed.keys())
+        if told.get(claim) != closed.get(claim)
+    ]

@@ -118,6 +118,7 @@ class _ZipTarget(_Target):
         return digest
 
     def abandon(self) -> None:
+        self._archive.close()
         self._file.close()
         self._part.unlink(missing_ok=True)
 

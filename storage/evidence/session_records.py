@@ -81,7 +81,8 @@ class OpenFacts:
 class ClaimFacts:
     """A claim made or changed: the last record of a claim id is the one that counts.
 
-    ``end`` is null while open. ``moved_to`` names the session that has it from now on.
+    ``end`` is null while open. ``withdrawn``: since when it counts no more; ``moved_to`` names the
+    session that has the footage from then on.
     """
 
     T: ClassVar[str] = "claim"
@@ -95,6 +96,7 @@ class ClaimFacts:
     reason: Text | None
     moved_from: Name | None = None
     moved_to: Name | None = None
+    withdrawn: Micros | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from bidwitness.storage.evidence.chain import (
     Problem,
     link_of,
     record_name,
+    standing_claims,
     verify_links,
     verify_order,
     verify_runs,
@@ -44,7 +45,6 @@ from bidwitness.storage.evidence.report import (
     StreamReport,
 )
 from bidwitness.storage.evidence.session_records import (
-    ClaimFacts,
     CloseFacts,
     HeadFacts,
     SessionRecord,
@@ -114,6 +114,8 @@ class _Verification:
             self._wrong("missing", name, "is listed and not there")
         for name in self._bag.unlisted():
             self._wrong("inserted", name, "is there and not listed in every manifest")
+        for name in self._bag.strangers():
+            self._report.notes.append((f"清单之外的文件 {name}", f"{name} is in no manifest"))
         sizes = self._bag.files.sizes()
         found = f"{sum(sizes[n] for n in self._bag.payload)}.{len(self._bag.payload)}"
         stated = self._bag.info.get("Payload-Oxum", found)
@@ -360,9 +362,8 @@ def claimed_spans(session: Sequence[SessionRecord]) -> dict[str, list[Interval]]
             for claim in item.claims:
                 spans.setdefault(claim.stream, []).append(Interval(claim.start, claim.end))
             return {stream: union(parts) for stream, parts in spans.items()}
-    last = {item.claim: item for item in session if isinstance(item, ClaimFacts)}
-    for item in last.values():
-        end = item.end if item.end is not None else 2**53
-        if item.moved_to is None and end > item.start:
-            spans.setdefault(item.stream, []).append(Interval(item.start, end))
+    for standing in standing_claims(session).values():
+        end = standing.end if standing.end is not None else 2**53
+        if end > standing.start:
+            spans.setdefault(standing.stream, []).append(Interval(standing.start, end))
     return {stream: union(parts) for stream, parts in spans.items()}

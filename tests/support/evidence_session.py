@@ -138,12 +138,12 @@ class Stream:
     def media(
         self, links: list[Link], keep: dict[int, Collection[int]] | None = None
     ) -> list[MediaSource]:
-        """Sources of the segments among ``links``; ``keep`` by the segment's run_seq."""
+        """Sources of the segments among ``links``; ``keep`` by the segment's number."""
         return [
             MediaSource(
                 link.facts,
                 lambda key=link.key: io.BytesIO(b"".join(self.files[key])),
-                (keep or {}).get(link.facts.run_seq),
+                (keep or {}).get((link.facts.start - START) // LENGTH),
             )
             for link in links
             if isinstance(link.facts, SegmentFacts)

@@ -64,7 +64,9 @@ HONEST: list[records.Record] = [
     CancelFacts(SEAT, "user-1", "withdrawn"),
     OpenFacts(SEAT, START, None, None),
     ClaimFacts(SEAT, "claim-1", "stream-1", "own", START, None, None, None),
-    ClaimFacts(SEAT, "c", "stream-1", "own", START, START + 1, "u", "wrong", moved_to="s2"),
+    ClaimFacts(
+        SEAT, "c", "stream-1", "own", START, START + 1, "u", "wrong", moved_to="s2", withdrawn=START
+    ),
     ConditionFacts(SEAT, "recess", START, "user-1", "night", None),
     CloseFacts(
         SEAT,

@@ -1,0 +1,73 @@
+"""The stand-alone verifier: one file, standard library, runs where nothing is installed."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.evidence_session import make_package, make_session, make_stream
+
+from bidwitness.storage.evidence import bundle
+
+
+def run(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run it isolated: no site-packages, no environment, nothing beside it."""
+    command = [sys.executable, "-I", "-S", str(script), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_it_needs_only_the_standard_library() -> None:
+    tree = ast.parse(bundle.standalone_verifier())
+    modules = {
+        name.split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+        )
+    }
+    assert modules <= set(sys.stdlib_module_names)
+
+
+def test_in_the_package_it_verifies_the_package_it_lies_in(tmp_path: Path) -> None:
+    streams = [make_stream("cam-a")]
+    make_package(tmp_path / "bag", streams, make_session(streams))
+    script = tmp_path / "bag" / "verify.py"
+    told = run(script)
+    assert (told.returncode, told.stderr) == (3, "")
+    assert "consistent but unproven" in told.stdout
+    assert "自洽但未获证明" in told.stdout
+    told = run(script, "--json")
+    assert json.loads(told.stdout)["verdict"] == "unproven"
+    # Python leaves no cache beside a script, so that the bag stays as it is.
+    assert run(script).returncode == 3
+
+    media = next((tmp_path / "bag/data/media/cam-a").iterdir())
+    media.write_bytes(media.read_bytes()[:-1])
+    told = run(script, "--json")
+    assert told.returncode == 1
+    assert any(media.name in problem["where"] for problem in json.loads(told.stdout)["problems"])
+
+
+def test_it_verifies_a_zip_elsewhere(tmp_path: Path) -> None:
+    script = tmp_path / "verify.py"
+    script.write_text(bundle.standalone_verifier(), encoding="utf-8")
+    streams = [make_stream("cam-a")]
+    make_package(tmp_path / "p.zip", streams, make_session(streams))
+    assert run(script, str(tmp_path / "p.zip")).returncode == 3
+    assert run(script, str(tmp_path / "nothing.zip")).returncode == 2
+    assert run(script, str(tmp_path)).returncode == 2
+
+
+def test_two_modules_with_the_same_name_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "MODULES", ("bidwitness.ids", "bidwitness.storage.ids"))
+    bundle.standalone_verifier.cache_clear()
+    monkeypatch.setattr(bundle, "import_module", lambda name: bundle if "storage" in name else ast)
+    monkeypatch.setattr(bundle, "getsource", lambda module: "def same() -> None: ...\n")
+    with pytest.raises(ValueError, match="same is defined in"):
+        bundle.standalone_verifier()
+    bundle.standalone_verifier.cache_clear()
