@@ -92,3 +92,15 @@ def _gops(stretch: Sequence[TrackFragment], continues: bool) -> list[Cut]:
             gop = gops[-1]
             gops[-1] = Cut(gop.first, fragment.ordinal, gop.from_us, fragment.to_us)
     return gops
+
+
+def cut_all(
+    fragments: Iterable[TrackFragment], *, continues: bool, finished: bool
+) -> tuple[Cut, ...]:
+    """Cut a segment's fragments, with holes among them or not, into entries; see ``cut``."""
+    cuts: list[Cut] = []
+    parts = list(stretches(fragments))
+    for place, stretch in enumerate(parts):
+        last = place == len(parts) - 1
+        cuts += cut(stretch, continues=continues and place == 0, finished=finished or not last)
+    return tuple(cuts)

@@ -7,9 +7,9 @@ Playlist time follows recorder time: where there is no footage, or none that thi
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from bidwitness.player.cutting import MOST_US, TrackFragment, adjoins, cut, stretches
+from bidwitness.player.cutting import MOST_US, Cut, TrackFragment, adjoins, cut_all, stretches
 
 # Holes are written in steps of this length, so that a growing hole only adds entries.
 HOLE_STEP_US = MOST_US
@@ -18,18 +18,57 @@ SILENCE_US = 10_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What a viewer may see of one track in one segment, in order.
+class Source(Protocol):
+    """What a viewer may see of one track in one segment.
 
-    ``finished``: the segment is closed, or the viewer's interval ends before its end.
+    ``from_us`` and ``to_us``: where the first and last of its fragments begin and end.
+    ``finished``: the segment is closed, or what she may see ends before its end.
     """
+
+    @property
+    def run(self) -> str: ...
+    @property
+    def run_seq(self) -> int: ...
+    @property
+    def init(self) -> str: ...
+    @property
+    def from_us(self) -> int: ...
+    @property
+    def to_us(self) -> int: ...
+    @property
+    def finished(self) -> bool: ...
+
+    def cuts(self, *, continues: bool, finished: bool) -> Sequence[Cut]: ...
+
+    def first_key_us(self) -> int | None:
+        """Say when the last stretch of footage in it has its first key frame."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentSource:
+    """A source by its fragments, at least one, in order."""
 
     run: str
     run_seq: int
     init: str
     fragments: Sequence[TrackFragment]
     finished: bool = True
+
+    @property
+    def from_us(self) -> int:
+        return self.fragments[0].from_us
+
+    @property
+    def to_us(self) -> int:
+        return self.fragments[-1].to_us
+
+    def cuts(self, *, continues: bool, finished: bool) -> Sequence[Cut]:
+        return cut_all(self.fragments, continues=continues, finished=finished)
+
+    def first_key_us(self) -> int | None:
+        *_, stretch = stretches(self.fragments)
+        return next((fragment.from_us for fragment in stretch if fragment.key), None)
 
 
 class Entry(NamedTuple):
@@ -65,42 +104,39 @@ def lay_out(
     lines: list[Line] = []
     end = from_us
     before: Source | None = None
-    growing: list[TrackFragment] = []
+    growing: Source | None = None
     for source in sources:
-        for stretch in stretches(source.fragments):
-            continues = _continues(before, source, end, stretch[0].from_us)
-            last = source is sources[-1] and stretch[-1] is source.fragments[-1]
-            grows = last and not source.finished and now_us - stretch[-1].to_us <= SILENCE_US
-            growing = stretch if grows else []
-            for part in cut(stretch, continues=continues, finished=not grows):
-                lines += _holes(end, part.from_us)
-                lines.append(Entry(source.run, source.run_seq, source.init, *part))
-                end = part.to_us
-                before = source
+        silent = now_us - source.to_us > SILENCE_US
+        grows = source is sources[-1] and not source.finished and not silent
+        growing = source if grows else None
+        continues = _continues(before, source, end)
+        for part in source.cuts(continues=continues, finished=not grows):
+            lines += _holes(end, part.from_us)
+            lines.append(Entry(source.run, source.run_seq, source.init, *part))
+            end = part.to_us
+            before = source
     if to_us is not None:
         return lines + _holes(end, to_us)
     return lines + _certain_holes(end, growing, now_us)
 
 
-def _certain_holes(end: int, growing: Sequence[TrackFragment], now_us: int) -> list[Line]:
+def _certain_holes(end: int, growing: Source | None, now_us: int) -> list[Line]:
     """Give the holes after ``end`` that no footage still to come can fill."""
-    if not growing:
+    if growing is None:
         return _holes(end, end + _steps(now_us - SILENCE_US - end))
-    key = next((fragment for fragment in growing if fragment.key), None)
-    if key is not None:
-        return _holes(end, key.from_us)
-    return _holes(end, end + _steps(growing[0].from_us - end))
+    key_us = growing.first_key_us()
+    if key_us is not None:
+        return _holes(end, key_us)
+    return _holes(end, end + _steps(growing.from_us - end))
 
 
 def _steps(length_us: int) -> int:
     return max(0, length_us // HOLE_STEP_US * HOLE_STEP_US)
 
 
-def _continues(before: Source | None, source: Source, end: int, from_us: int) -> bool:
-    if before is None or not adjoins(end, from_us):
+def _continues(before: Source | None, source: Source, end: int) -> bool:
+    if before is None or not adjoins(end, source.from_us):
         return False
-    if before is source:
-        return True
     same = (before.run, before.init) == (source.run, source.init)
     return same and source.run_seq == before.run_seq + 1
 

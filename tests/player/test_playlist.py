@@ -10,9 +10,9 @@ from bidwitness.player.playlist import (
     HOLE_STEP_US,
     SILENCE_US,
     Entry,
+    FragmentSource,
     Hole,
     Line,
-    Source,
     lay_out,
     render,
 )
@@ -24,13 +24,13 @@ START = 1_700_000_000_000_000
 
 def source(
     run: str, run_seq: int, from_us: int, seconds: int, *, gop: int = 1, finished: bool = True
-) -> Source:
+) -> FragmentSource:
     """A segment of half-second fragments with a key frame every ``gop`` seconds."""
     fragments = [
         TrackFragment(n, from_us + n * HALF, from_us + (n + 1) * HALF, n % (2 * gop) == 0, n, 1)
         for n in range(seconds * 2)
     ]
-    return Source(run, run_seq, "a" * 64, fragments, finished)
+    return FragmentSource(run, run_seq, "a" * 64, fragments, finished)
 
 
 def entries(lines: list[Line]) -> list[Entry]:
@@ -46,9 +46,9 @@ def lengths(lines: list[Line]) -> list[float]:
 
 
 @st.composite
-def recordings(draw: st.DrawFn) -> list[Source]:
+def recordings(draw: st.DrawFn) -> list[FragmentSource]:
     """Segments of several runs of one stream, with holes between the runs."""
-    out: list[Source] = []
+    out: list[FragmentSource] = []
     at = START + draw(st.integers(0, 20 * SECOND))
     for run in range(draw(st.integers(1, 4))):
         gop = draw(st.sampled_from([1, 2, 4, 10]))
@@ -61,7 +61,7 @@ def recordings(draw: st.DrawFn) -> list[Source]:
 
 
 @given(recordings(), st.integers(0, 30 * SECOND))
-def test_playlist_time_is_recorder_time(recorded: list[Source], tail: int) -> None:
+def test_playlist_time_is_recorder_time(recorded: list[FragmentSource], tail: int) -> None:
     end = recorded[-1].fragments[-1].to_us + tail
     lines = lay_out(recorded, START, end, now_us=end + 3600 * SECOND)
     shown = [
@@ -84,7 +84,7 @@ def test_playlist_time_is_recorder_time(recorded: list[Source], tail: int) -> No
 
 
 @given(recordings(), st.integers(1, 30))
-def test_a_running_playlist_only_grows(recorded: list[Source], step: int) -> None:
+def test_a_running_playlist_only_grows(recorded: list[FragmentSource], step: int) -> None:
     """Whatever was given while the recording ran stands, word for word, in what comes later."""
     end = recorded[-1].fragments[-1].to_us
     final = render(lay_out(recorded, START, end, now_us=end), ended=True).splitlines()
@@ -95,7 +95,7 @@ def test_a_running_playlist_only_grows(recorded: list[Source], step: int) -> Non
             there = [f for f in part.fragments if f.to_us <= now]
             if there:
                 seen.append(
-                    Source(
+                    FragmentSource(
                         part.run, part.run_seq, part.init, there, part.fragments[-1].to_us <= now
                     )
                 )
@@ -143,7 +143,7 @@ def test_a_camera_that_is_gone_gets_its_hole_while_the_session_runs() -> None:
 
 def test_what_is_before_the_first_key_frame_is_a_hole() -> None:
     whole = source("a", 0, START, 12, gop=3)
-    cut_in = Source("a", 0, whole.init, whole.fragments[1:])
+    cut_in = FragmentSource("a", 0, whole.init, whole.fragments[1:])
     lines = lay_out([cut_in], START, START + 12 * SECOND, now_us=START + 12 * SECOND)
     assert [type(line) for line in lines[:2]] == [Hole, Entry]
     assert lines[1].from_us == START + 3 * SECOND
@@ -152,7 +152,7 @@ def test_what_is_before_the_first_key_frame_is_a_hole() -> None:
 def test_text() -> None:
     recorded = [
         source("runa", 7, START + 123_456, 4),
-        Source("runb", 0, "b" * 64, source("", 0, START + 8 * SECOND, 2).fragments),
+        FragmentSource("runb", 0, "b" * 64, source("", 0, START + 8 * SECOND, 2).fragments),
     ]
     text = render(
         lay_out(recorded, START, START + 10 * SECOND, now_us=START + 60 * SECOND), ended=True

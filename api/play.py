@@ -1,0 +1,129 @@
+"""What players fetch: playlists, inits and cut entries. Every request is checked anew."""
+
+import gzip
+import threading
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Path, Response
+from starlette.requests import HTTPConnection
+
+from bidwitness.api.deps import CurrentUser, Me, Parts, ThePartsOf
+from bidwitness.api.schemas import IdPath
+from bidwitness.errors import Forbidden
+from bidwitness.player.cache import Lru
+from bidwitness.player.pieces import Pieces
+from bidwitness.player.playbacks import Scope, recheck
+from bidwitness.storage.footage import open_footage
+from bidwitness.storage.index.audit import leave_audit_entry
+from bidwitness.words import Medium
+
+router = APIRouter(prefix="/play", tags=["play"])
+
+PLAYLIST = "application/vnd.apple.mpegurl"
+# Small playlists gain nothing; one of eight hours shrinks to a tenth.
+GZIP_FROM = 2048
+# A player goes on asking after it was refused: one entry a viewing and minute says it all.
+REFUSAL_US = 60_000_000
+_making = threading.Lock()
+
+
+class Viewer:
+    """Checks a request of a viewing and cuts what it asks for. One for the whole process."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._refused: Lru[str, int] = Lru(1000)
+        footage = open_footage(parts.settings, parts.clock)
+        self.pieces = Pieces(parts.settings.spool, parts.database, parts.clock, footage)
+
+    def scope(self, user: CurrentUser, playback: str, stream: str, medium: Medium) -> Scope:
+        """Say what the viewing may show now. Raises ``NotFound``, and ``Forbidden`` (audited)."""
+        now = self._parts.clock.utc_us()
+        try:
+            with self._parts.database.read() as orm:
+                return recheck(orm, playback, user.id, stream, medium, now)
+        except Forbidden as error:
+            self._note(user, playback, stream, error, now)
+            raise
+
+    def _note(
+        self, user: CurrentUser, playback: str, stream: str, error: Forbidden, now: int
+    ) -> None:
+        if now - (self._refused.get(playback) or 0) < REFUSAL_US:
+            return
+        self._refused.put(playback, now)
+        with self._parts.database.write() as orm:
+            leave_audit_entry(
+                orm,
+                user.who,
+                "playback.refused",
+                f"playback:{playback}",
+                now,
+                allowed=False,
+                facts={"stream": stream, "why": error.detail},
+            )
+
+
+def viewer_of(connection: HTTPConnection, parts: ThePartsOf) -> Viewer:
+    state = connection.app.state
+    with _making:
+        if not hasattr(state, "viewer"):
+            state.viewer = Viewer(parts)
+    viewer = state.viewer
+    assert isinstance(viewer, Viewer)
+    return viewer
+
+
+TheViewer = Annotated[Viewer, Depends(viewer_of)]
+InitPath = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
+RunPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9_]{1,32}$")]
+Counted = Annotated[int, Path(ge=0, le=2**31)]
+
+
+@router.get("/{playback}/{stream}/{track}/index.m3u8")
+def playlist(
+    playback: IdPath,
+    stream: IdPath,
+    track: Medium,
+    user: Me,
+    viewer: TheViewer,
+    accept_encoding: Annotated[str, Header()] = "",
+) -> Response:
+    """The playlist of one track, as far as the viewing may show it now."""
+    text = viewer.pieces.playlist(viewer.scope(user, playback, stream, track)).encode()
+    headers = {"Vary": "Accept-Encoding"}
+    if "gzip" in accept_encoding and len(text) >= GZIP_FROM:
+        text = gzip.compress(text, compresslevel=4, mtime=0)
+        headers["Content-Encoding"] = "gzip"
+    return Response(text, media_type=PLAYLIST, headers=headers)
+
+
+@router.get("/{playback}/{stream}/{track}/init/{init}.mp4")
+def init(
+    playback: IdPath, stream: IdPath, track: Medium, init: InitPath, user: Me, viewer: TheViewer
+) -> Response:
+    """What a player needs before the entries that name it."""
+    data = viewer.pieces.init(viewer.scope(user, playback, stream, track), init)
+    return Response(data, media_type=_type(track), headers={"ETag": f'"{init}-{track}"'})
+
+
+@router.get("/{playback}/{stream}/{track}/{run}-{run_seq}/{first}-{last}.m4s")
+def entry(
+    playback: IdPath,
+    stream: IdPath,
+    track: Medium,
+    run: RunPath,
+    run_seq: Counted,
+    first: Counted,
+    last: Counted,
+    user: Me,
+    viewer: TheViewer,
+) -> Response:
+    """The fragments ``first`` to ``last`` of the track in a segment, as they were recorded."""
+    scope = viewer.scope(user, playback, stream, track)
+    cut = viewer.pieces.entry(scope, run, run_seq, first, last)
+    return Response(cut.data, media_type=_type(track), headers={"ETag": cut.etag})
+
+
+def _type(medium: Medium) -> str:
+    return "audio/mp4" if medium is Medium.SOUND else "video/mp4"

@@ -1,0 +1,91 @@
+"""Opening a viewing: who watches what, written down before the first picture."""
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from bidwitness.api.deps import Me, TheClock, TheDatabase
+from bidwitness.api.schemas import Answer, Body, IdPath, IdText, Us
+from bidwitness.player.playbacks import (
+    MAX_STREAMS,
+    Opened,
+    OpenedStream,
+    Wish,
+    close_playback,
+    open_playback,
+)
+from bidwitness.words import Medium, StreamRole
+
+router = APIRouter(prefix="/playbacks", tags=["playbacks"])
+
+
+class PlaybackBody(Body):
+    session_id: IdText | None = None
+    stream_ids: list[IdText] = Field(default_factory=list, max_length=MAX_STREAMS)
+    from_us: Us | None = Field(default=None, alias="from")
+    to_us: Us | None = Field(default=None, alias="to")
+    grant_id: IdText | None = None
+
+
+class StreamAnswer(Answer):
+    stream_id: str
+    camera_id: str
+    camera: str
+    room: str
+    role: StreamRole
+    tracks: list[Medium]
+    codecs: dict[Medium, str]
+
+
+class PlaybackAnswer(Answer):
+    id: str
+    session_id: str | None
+    from_us: int = Field(serialization_alias="from")
+    to_us: int | None = Field(serialization_alias="to")
+    live: bool
+    streams: list[StreamAnswer]
+
+
+@router.post("", status_code=201)
+def open_viewing(
+    body: PlaybackBody, user: Me, database: TheDatabase, clock: TheClock
+) -> PlaybackAnswer:
+    """Open a viewing of a session, or of streams from a time on, as far as it may be seen."""
+    wish = Wish(
+        session_id=body.session_id,
+        stream_ids=tuple(dict.fromkeys(body.stream_ids)),
+        from_us=body.from_us,
+        to_us=body.to_us,
+        grant_id=body.grant_id,
+    )
+    return _answer(open_playback(database, clock, user.who, user.id, wish))
+
+
+@router.post("/{playback_id}/close", status_code=204)
+def close_viewing(playback_id: IdPath, user: Me, database: TheDatabase, clock: TheClock) -> None:
+    """End a viewing of one's own: its addresses answer no more."""
+    close_playback(database, clock, user.who, playback_id)
+
+
+def _answer(opened: Opened) -> PlaybackAnswer:
+    return PlaybackAnswer(
+        id=opened.id,
+        session_id=opened.session_id,
+        from_us=opened.from_us,
+        to_us=opened.to_us,
+        live=opened.to_us is None,
+        streams=[_stream(stream) for stream in opened.streams],
+    )
+
+
+def _stream(opened: OpenedStream) -> StreamAnswer:
+    view = opened.view
+    codecs = dict(view.codecs)
+    return StreamAnswer(
+        stream_id=view.stream_id,
+        camera_id=view.camera_id,
+        camera=view.camera,
+        room=view.room,
+        role=view.role,
+        tracks=list(opened.media),
+        codecs={medium: codecs[medium] for medium in opened.media},
+    )

@@ -1,0 +1,276 @@
+"""Playbacks: one person's opened viewing. What it may show is asked again at every request."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session as Orm
+
+from bidwitness.access import Ground, Person
+from bidwitness.claims import FOREVER
+from bidwitness.clock import Clock
+from bidwitness.errors import Forbidden, InvalidInput, NotFound
+from bidwitness.intervals import Interval
+from bidwitness.player.rights import Permission, claimed_by, permission
+from bidwitness.storage.index.audit import Who, leave_audit_entry
+from bidwitness.storage.index.database import Database
+from bidwitness.storage.index.footage import MAX_SEGMENT_US
+from bidwitness.storage.index.models import Claim, Playback, PlaybackStream, Session
+from bidwitness.storage.sights import StreamView, person_of, stream_view
+from bidwitness.words import Action, Medium
+
+# What a viewing needs: the first of them that is allowed. Rewind is for what records now.
+SEEING = (Action.REPLAY, Action.REWIND)
+# Footage about a viewing's edges decides what of a GOP on the seam is whose.
+EDGE_US = MAX_SEGMENT_US
+MAX_STREAMS = 64
+REWIND_US = 3_600_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody wants to watch. Without times: all that the session claims."""
+
+    session_id: str | None = None
+    stream_ids: tuple[str, ...] = ()
+    from_us: int | None = None
+    to_us: int | None = None
+    grant_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedStream:
+    view: StreamView
+    media: tuple[Medium, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A playback as it was opened. ``to_us`` empty: up to now, while the session records."""
+
+    id: str
+    session_id: str | None
+    from_us: int
+    to_us: int | None
+    streams: tuple[OpenedStream, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a playback may show, at this moment, of one medium of a stream.
+
+    ``window``: what was asked for; its GOPs are shown as far as ``permission`` goes.
+    ``until_us``: where it ends for good; empty while the session records.
+    """
+
+    playback_id: str
+    stream_id: str
+    medium: Medium
+    window: Interval
+    until_us: int | None
+    permission: Permission
+
+
+def open_playback(database: Database, clock: Clock, who: Who, user_id: str, wish: Wish) -> Opened:
+    """Open a viewing of what the person may see of her wish, and audit it, allowed or not.
+
+    Raises ``InvalidInput`` for a wish that cannot be, ``NotFound``, and ``Forbidden`` if nothing
+    of it is hers to see.
+    """
+    _check(wish)
+    now = clock.utc_us()
+    with database.read() as orm:
+        person = _with_grant(person_of(orm, user_id), wish.grant_id)
+        found = _find(orm, wish, now)
+        streams, refusal = _permitted(person, found, now)
+    facts: dict[str, object] = {
+        "from_us": found.window.start,
+        "to_us": None if found.window.end == FOREVER else found.window.end,
+        "grant": wish.grant_id,
+    }
+    subject = f"session:{wish.session_id}" if wish.session_id else "streams"
+    if not streams:
+        facts |= {"ground": refusal, "streams": [view.stream_id for view in found.views]}
+        with database.write() as orm:
+            leave_audit_entry(orm, who, "playback.open", subject, now, allowed=False, facts=facts)
+        raise Forbidden(f"Not allowed: {refusal.zh} ({refusal.value}).")
+    row = _row(wish, user_id, found, streams, now)
+    with database.write() as orm:
+        orm.add(row)
+        orm.flush()
+        facts |= {"playback": row.id, "streams": {s.view.stream_id: s.media for s in streams}}
+        leave_audit_entry(orm, who, "playback.open", subject, now, facts=facts)
+    return Opened(row.id, wish.session_id, row.from_us, row.to_us, streams)
+
+
+def _check(wish: Wish) -> None:
+    fields: dict[str, str] = {}
+    if wish.session_id is None and not wish.stream_ids:
+        fields["session_id"] = "give a session, or stream_ids"
+    if wish.session_id is None and wish.stream_ids and wish.from_us is None:
+        fields["from"] = "without a session, say from when"
+    if len(wish.stream_ids) > MAX_STREAMS:
+        fields["stream_ids"] = f"at most {MAX_STREAMS}"
+    if wish.from_us is not None and wish.to_us is not None and wish.to_us <= wish.from_us:
+        fields["to"] = "give a time after `from`"
+    if fields:
+        listed = "; ".join(f"{name}: {why}" for name, why in fields.items())
+        raise InvalidInput(f"This cannot be played. {listed}.", fields=fields)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    window: Interval
+    views: tuple[StreamView, ...]
+    session_id: str | None
+
+
+def _find(orm: Orm, wish: Wish, now: int) -> _Found:
+    """Resolve a wish to a window and streams. Raises ``NotFound`` and ``InvalidInput``."""
+    if wish.session_id is None:
+        assert wish.from_us is not None
+        window = Interval(wish.from_us, wish.to_us or FOREVER)
+        ids: Sequence[str] = wish.stream_ids
+    else:
+        window, claimed = _claimed(orm, wish.session_id, wish.from_us, wish.to_us)
+        unknown = set(wish.stream_ids) - set(claimed)
+        if unknown:
+            raise InvalidInput(
+                "Not all of these streams were recorded for this session.",
+                fields={"stream_ids": f"not of this session: {', '.join(sorted(unknown))}"},
+            )
+        ids = wish.stream_ids or claimed
+    return _Found(window, tuple(view_of(orm, stream, window) for stream in ids), wish.session_id)
+
+
+def _claimed(
+    orm: Orm, session_id: str, from_us: int | None, to_us: int | None
+) -> tuple[Interval, list[str]]:
+    """Give the time a session's claims reach over, narrowed as wished, and their streams."""
+    session = orm.get(Session, session_id)
+    if session is None:
+        raise NotFound("There is no such session.")
+    claims = list(
+        orm.scalars(
+            select(Claim).where(Claim.session_id == session_id, Claim.withdrawn_us.is_(None))
+        )
+    )
+    if not claims:
+        raise NotFound("Nothing has been recorded for this session.")
+    first = min(claim.from_us for claim in claims)
+    last = max(claim.to_us or FOREVER for claim in claims)
+    start = first if from_us is None else max(first, from_us)
+    end = last if to_us is None else min(last, to_us)
+    if end <= start:
+        raise InvalidInput(
+            "The session has no footage in that time.",
+            fields={"from": f"the session's footage is from {first} to {last} (µs UTC)"},
+        )
+    return Interval(start, end), list(dict.fromkeys(claim.stream_id for claim in claims))
+
+
+def view_of(orm: Orm, stream_id: str, window: Interval) -> StreamView:
+    """Give a stream with what concerns its footage in the window and about its edges."""
+    end = None if window.end == FOREVER else window.end + EDGE_US
+    return stream_view(orm, stream_id, window.start - EDGE_US, end)
+
+
+def permission_of(
+    person: Person,
+    medium: Medium,
+    view: StreamView,
+    window: Interval,
+    session_id: str | None,
+    now: int,
+    actions: Iterable[Action] = SEEING,
+) -> Permission:
+    """Say what of a stream's medium a person may see of a session, or of the window."""
+    wanted = claimed_by(view, session_id) if session_id is not None else [window]
+    return permission(person, medium, actions, view, wanted, session_id, now)
+
+
+def _shows(permission: Permission, window: Interval) -> bool:
+    return any(span.overlaps(window) for span in permission.spans)
+
+
+def _permitted(person: Person, found: _Found, now: int) -> tuple[tuple[OpenedStream, ...], Ground]:
+    streams: list[OpenedStream] = []
+    refusal = Ground.NO_RULE
+    for view in found.views:
+        media: list[Medium] = []
+        for medium in view.media:
+            allowed = permission_of(person, medium, view, found.window, found.session_id, now)
+            if _shows(allowed, found.window):
+                media.append(medium)
+            else:
+                refusal = allowed.ground
+        if media:
+            streams.append(OpenedStream(view, tuple(media)))
+    return tuple(streams), refusal
+
+
+def _row(
+    wish: Wish, user_id: str, found: _Found, streams: Iterable[OpenedStream], now: int
+) -> Playback:
+    return Playback(
+        user_id=user_id,
+        session_id=wish.session_id,
+        grant_id=wish.grant_id,
+        from_us=found.window.start,
+        to_us=None if found.window.end == FOREVER else found.window.end,
+        opened_us=now,
+        streams=[
+            PlaybackStream(stream_id=stream.view.stream_id, medium=medium)
+            for stream in streams
+            for medium in stream.media
+        ],
+    )
+
+
+def _with_grant(person: Person, grant_id: str | None) -> Person:
+    """Leave a person only the grant she opens the viewing by, if she names one."""
+    if grant_id is None:
+        return person
+    chosen = tuple(grant for grant in person.grants if grant.id == grant_id)
+    if not chosen:
+        raise NotFound("You have no such grant.")
+    return replace(person, grants=chosen)
+
+
+def recheck(
+    orm: Orm, playback_id: str, user_id: str, stream_id: str, medium: Medium, now_us: int
+) -> Scope:
+    """Say what a playback may show now. Call for every request; the login was checked before.
+
+    Raises ``NotFound`` if it is not hers, was closed or does not hold that medium, ``Forbidden``
+    if nothing of it may be seen any more.
+    """
+    row = orm.get(Playback, playback_id)
+    if row is None or row.user_id != user_id or row.closed_us is not None:
+        raise NotFound("There is no such playback.")
+    if orm.get(PlaybackStream, (playback_id, stream_id, medium)) is None:
+        raise NotFound("The playback does not hold this.")
+    person = _with_grant(person_of(orm, user_id), row.grant_id)
+    window = Interval(row.from_us, FOREVER if row.to_us is None else row.to_us)
+    view = view_of(orm, stream_id, window)
+    allowed = permission_of(person, medium, view, window, row.session_id, now_us)
+    if not _shows(allowed, window):
+        raise Forbidden(f"Not allowed any more: {allowed.ground.zh} ({allowed.ground.value}).")
+    until = row.to_us
+    if row.session_id is not None:
+        end = max(span.end for span in claimed_by(view, row.session_id))
+        until = min(window.end, end)
+        until = None if until == FOREVER else until
+    return Scope(playback_id, stream_id, medium, window, until, allowed)
+
+
+def close_playback(database: Database, clock: Clock, who: Who, playback_id: str) -> None:
+    """End a viewing by its owner's wish. Raises ``NotFound`` if it is not hers."""
+    now = clock.utc_us()
+    with database.write() as orm:
+        row = orm.get(Playback, playback_id)
+        if row is None or row.user_id != who.user_id:
+            raise NotFound("There is no such playback.")
+        if row.closed_us is None:
+            row.closed_us = now
+            leave_audit_entry(orm, who, "playback.close", f"playback:{row.id}", now)
