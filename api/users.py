@@ -26,8 +26,7 @@ from bidwitness.words import Role
 
 router = APIRouter(prefix="/users", tags=["users"])
 
-USERNAME = r"^[A-Za-z0-9][A-Za-z0-9._@-]{1,63}$"
-Username = Annotated[str, StringConstraints(pattern=USERNAME)]
+Username = Annotated[str, StringConstraints(pattern=people.USERNAME)]
 NewPassword = Annotated[SecretStr, Field(min_length=1, max_length=1000)]
 Roles = Annotated[list[Role], Field(min_length=1, max_length=10)]
 

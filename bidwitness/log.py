@@ -61,3 +61,5 @@ def configure(level: str = "info") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # It tells of every start what matters only when something goes wrong.
+    logging.getLogger("alembic").setLevel(logging.WARNING)

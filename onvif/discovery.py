@@ -2,8 +2,10 @@
 
 from urllib.parse import unquote, urlsplit
 
-from wsdiscovery import QName
-from wsdiscovery.discovery import ThreadedWSDiscovery
+from wsdiscovery import QName  # type: ignore[import-untyped]  # published without types
+from wsdiscovery.discovery import (  # type: ignore[import-untyped]  # as above
+    ThreadedWSDiscovery,
+)
 
 from bidwitness.onvif.devices import FoundDevice
 

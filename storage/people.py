@@ -1,5 +1,6 @@
 """Users and their passwords: who exists, and whether a password is theirs."""
 
+import re
 import secrets
 import threading
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.models import Login, User, UserRole
 from bidwitness.words import Role
 
+USERNAME = r"^[A-Za-z0-9][A-Za-z0-9._@-]{1,63}$"
 MIN_LENGTH = 12
 MAX_LENGTH = 200
 # From this length on a passphrase needs no mixture of kinds of character.
@@ -57,6 +59,16 @@ def new_password() -> str:
     """Give a random password of four groups (about 99 bits) that can be typed from a screen."""
     groups = ("".join(secrets.choice(ALPHABET) for _ in range(5)) for _ in range(4))
     return "-".join(groups)
+
+
+def check_username(username: str) -> None:
+    """Raise ``InvalidInput`` unless ``username`` is one that can be typed anywhere. Pure."""
+    if not re.fullmatch(USERNAME, username):
+        raise InvalidInput(
+            "A user name has 2 to 64 letters a-z, digits and ._@- and begins with a letter or "
+            "digit. What lists show may be anything: give it as the name.",
+            fields={"username": "is not a user name"},
+        )
 
 
 def check_password_rule(password: str, username: str) -> None:
@@ -120,6 +132,7 @@ def create_user(
     Raises ``InvalidInput`` for impossible roles, ``Conflict`` if the name is taken.
     """
     wanted = check_roles(roles)
+    check_username(username)
     if find_user(orm, username) is not None:
         raise Conflict(f"There is a user {username} already.", fields={"username": "is taken"})
     user = User(
@@ -151,9 +164,13 @@ def find_user(orm: Orm, username: str) -> User | None:
     ).first()
 
 
+def has_users(orm: Orm) -> bool:
+    return orm.scalar(select(User.id).limit(1)) is not None
+
+
 def create_first_administrator(orm: Orm, at_us: int, password_hash: str) -> bool:
     """Add ``admin``, who must change the password, unless there is any user. Tell if it was."""
-    if orm.scalar(select(func.count()).select_from(User)):
+    if has_users(orm):
         return False
     create_user(
         orm,
