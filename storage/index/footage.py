@@ -47,3 +47,24 @@ def gaps_in(
         or_(Gap.session_id.is_(None), Gap.session_id == session_id),
     )
     return list(orm.scalars(query.order_by(Gap.from_us, Gap.id)))
+
+
+def committed_until(orm: Orm, stream_id: str) -> int:
+    """Give the end (µs UTC) of a stream's newest committed segment or gap; 0 if it has none.
+
+    A recorder commits in order, so that everything before it is there.
+    """
+    segment = (
+        select(Segment.to_us)
+        .where(Segment.stream_id == stream_id)
+        .order_by(Segment.from_us.desc())
+        .limit(1)
+    )
+    # A gap of one medium says nothing of the rest, and one of a session nothing of the recorder.
+    gap = (
+        select(Gap.to_us)
+        .where(Gap.stream_id == stream_id, Gap.medium.is_(None), Gap.session_id.is_(None))
+        .order_by(Gap.from_us.desc())
+        .limit(1)
+    )
+    return max(orm.scalar(segment) or 0, orm.scalar(gap) or 0)

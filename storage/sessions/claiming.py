@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session as Orm
+from sqlalchemy.orm.attributes import flag_modified
 
 from bidwitness import claims as pure
 from bidwitness.claims import Margins
@@ -191,4 +192,6 @@ class Claiming:
         return ClaimClass.OWN
 
     def _record(self, row: Claim) -> None:
+        # A claim changes what the session holds: whoever has read an older version must see it.
+        flag_modified(self.session, "created_us")
         append_claim(self.orm, self.settings, row, self.now_us, self.who)

@@ -14,10 +14,12 @@ from bidwitness.config import Settings
 from bidwitness.errors import Conflict, InvalidInput
 from bidwitness.intervals import Interval
 from bidwitness.session import Command, Verb
+from bidwitness.storage.index.alarms import raise_alarm
 from bidwitness.storage.index.audit import Who
 from bidwitness.storage.index.models import Claim, Session, Stream
 from bidwitness.storage.index.models import SessionRelation as RelationRow
 from bidwitness.storage.sessions.applying import Applier
+from bidwitness.storage.sessions.closing import OPEN
 from bidwitness.storage.sessions.create import note
 from bidwitness.storage.sessions.loading import load_session, standing
 from bidwitness.storage.sessions.moving import Move
@@ -30,7 +32,7 @@ from bidwitness.storage.sessions.plan import (
     planned_items,
     set_planned_times,
 )
-from bidwitness.words import Outcome, Relation, Role, SessionKind
+from bidwitness.words import Outcome, Relation, Role, SessionKind, SessionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,15 @@ class SessionCommands:
         session = load_session(self._orm, session_id, version=version)
         return self._applier.run(session, Command(Verb.UNDO_END, self._roles))
 
+    def seal(self, session_id: str, *, version: int | None = None) -> Session:
+        """Give up the rest of the undo window, so that `keep` seals the session next."""
+        session = load_session(self._orm, session_id, version=version)
+        self._applier.decide(session, Command(Verb.SEAL, self._roles))
+        session.undo_until_us = min(session.undo_until_us or self.now_us, self.now_us)
+        note(self._orm, session, "seal_asked", self.now_us)
+        self._applier.audit(session, Verb.SEAL, None, {})
+        return session
+
     def cancel(self, session_id: str, reason: str, *, version: int | None = None) -> Session:
         """Give a session up that has not started. Raises ``InvalidInput`` without a reason."""
         session = load_session(self._orm, session_id, version=version)
@@ -176,6 +187,9 @@ class SessionCommands:
                     "A claim must end after it starts.", fields={"from": "give a time before `to`"}
                 )
             made += claiming.reach_back(stream_id, Interval(from_us, end), reason)
+        if session.state == SessionState.SEALED:
+            subject = f"session:{session.id}"
+            raise_alarm(self._orm, OPEN, subject, self.now_us, cause="claimed after the seal")
         facts: dict[str, object] = {"streams": list(stream_ids), "from_us": from_us}
         note(self._orm, session, "claimed", self.now_us, text=reason, facts=facts)
         self._applier.audit(session, Verb.CLAIM, reason, facts)

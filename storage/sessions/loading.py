@@ -25,12 +25,15 @@ def margins(settings: Settings, kind: SessionKind) -> Margins:
     return Margins(lead_in_us=settings.lead_in_seconds * SECOND)
 
 
-def load_session(orm: Orm, session_id: str, *, version: int | None = None) -> Session:
-    """Give a session to be changed, locked until the transaction ends.
+def load_session(
+    orm: Orm, session_id: str, *, version: int | None = None, lock: bool = True
+) -> Session:
+    """Give a session with its items, bookings and claims, locked until the transaction ends.
 
-    Raises ``NotFound``, and ``Conflict`` if the caller saw another ``version`` of it.
+    Without ``lock`` it is only to be read. Raises ``NotFound``, and ``Conflict`` if the caller
+    saw another ``version`` of it.
     """
-    session = orm.scalars(
+    query = (
         select(Session)
         .where(Session.id == session_id)
         .options(
@@ -38,9 +41,9 @@ def load_session(orm: Orm, session_id: str, *, version: int | None = None) -> Se
             selectinload(Session.bookings),
             selectinload(Session.claims),
         )
-        .with_for_update()
         .execution_options(populate_existing=True)
-    ).first()
+    )
+    session = orm.scalars(query.with_for_update() if lock else query).first()
     if session is None:
         raise NotFound("There is no such session.")
     if version is not None and version != session.version:

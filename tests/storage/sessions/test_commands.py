@@ -1,28 +1,21 @@
 """Commands on sessions, as people give them, seen in the rows they leave."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-
 import pytest
 from sqlalchemy import select
-from support.clock import FakeClock
+from support.desk import Desk
 from support.factories import (
     HOUR,
     MINUTE,
-    PERSON,
     SECOND,
     a_project,
     a_room,
-    a_session,
     booked,
     link,
     streams_of,
 )
 
-from bidwitness.config import Settings, load_settings
+from bidwitness.config import load_settings
 from bidwitness.errors import Conflict, Forbidden, InvalidInput, NotFound
-from bidwitness.storage.evidence.canonical import parse
-from bidwitness.storage.evidence.records import check_record, leaf_hash, session_genesis
 from bidwitness.storage.index.alarms import open_alarm, raise_alarm
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import (
@@ -30,13 +23,11 @@ from bidwitness.storage.index.models import (
     Claim,
     ConditionChange,
     Event,
-    Room,
-    Session,
     SessionRecord,
     SessionRelation,
 )
-from bidwitness.storage.sessions.commands import Said, SessionCommands
-from bidwitness.storage.sessions.plan import NewBooking, NewItem
+from bidwitness.storage.sessions.commands import Said
+from bidwitness.storage.sessions.plan import NewItem
 from bidwitness.words import (
     ClaimClass,
     Condition,
@@ -46,79 +37,6 @@ from bidwitness.words import (
     SessionKind,
     SessionState,
 )
-
-ADMIN = frozenset({Role.SYSTEM_ADMIN})
-
-
-@dataclass
-class Desk:
-    """A site with two rooms of two cameras, and somebody who gives commands there."""
-
-    index: Database
-    settings: Settings = field(default_factory=load_settings)
-    clock: FakeClock = field(default_factory=FakeClock)
-
-    def __post_init__(self) -> None:
-        with self.index.write() as orm:
-            self.one = a_room(orm, "评标室一", cameras=2)
-            self.two = a_room(orm, "评标室二", cameras=2)
-            self.streams = {r.id: streams_of(orm, r) for r in (self.one, self.two)}
-
-    @property
-    def now(self) -> int:
-        return self.clock.utc_us()
-
-    def plan(self, *bookings: NewBooking) -> str:
-        with self.index.write() as orm:
-            return a_session(orm, self.clock, self.settings, *bookings).id
-
-    def book(self, room: Room, after: int = 0, hours: int = 1) -> NewBooking:
-        return booked(room, self.now + after, self.now + after + hours * HOUR)
-
-    def do(
-        self, act: Callable[[SessionCommands], object], roles: frozenset[Role] | None = ADMIN
-    ) -> None:
-        with self.index.write() as orm:
-            act(SessionCommands(orm, self.clock, self.settings, PERSON, roles))
-
-    def started(self, room: Room) -> str:
-        session = self.plan(self.book(room))
-        self.do(lambda c: c.start(session))
-        return session
-
-    def session(self, session_id: str) -> Session:
-        with self.index.read() as orm:
-            row = orm.get_one(Session, session_id)
-            orm.expunge_all()  # the rollback at the end would empty it
-            return row
-
-    def claims(self, session_id: str) -> list[tuple[str, int, int | None, ClaimClass]]:
-        with self.index.read() as orm:
-            rows = orm.scalars(
-                select(Claim).where(Claim.session_id == session_id).order_by(Claim.from_us)
-            )
-            return [(c.stream_id, c.from_us, c.to_us, c.klass) for c in rows]
-
-    def spans(self, session_id: str) -> set[tuple[int, int | None]]:
-        return {(start, end) for _, start, end, _ in self.claims(session_id)}
-
-    def records(self, session_id: str) -> list[str]:
-        """Give the kinds of the session's records, having checked its chain."""
-        with self.index.read() as orm:
-            rows = orm.scalars(
-                select(SessionRecord)
-                .where(SessionRecord.session_id == session_id)
-                .order_by(SessionRecord.seq)
-            ).all()
-            orm.expunge_all()
-        prev = session_genesis(session_id)
-        for number, row in enumerate(rows):
-            body = parse(row.body.encode())
-            facts = check_record(body)
-            assert (facts.place.seq, facts.place.prev) == (number, prev)
-            assert row.leaf == leaf_hash(body)
-            prev = row.leaf.hex()
-        return [row.kind for row in rows]
 
 
 @pytest.fixture
