@@ -2,6 +2,7 @@
 
 import type {
   Camera,
+  FoundDevice,
   Me,
   NewCamera,
   NewClaim,
@@ -19,6 +20,7 @@ import type {
   SessionQuery,
   System,
   Timeline,
+  VerifyReport,
 } from './types';
 
 const BASE = '/api/v1';
@@ -32,6 +34,11 @@ export class ApiError extends Error {
 
   get status(): number {
     return this.problem.status;
+  }
+
+  /** The stable name of what went wrong, such as `conflict`. */
+  get kind(): string {
+    return this.problem.type?.replace('urn:bidwitness:', '') ?? '';
   }
 
   /** The message for one field of the form that was sent, if the API named it. */
@@ -111,6 +118,7 @@ export const api = {
   removeCamera: (cameraId: string) => call<void>('DELETE', `/cameras/${id(cameraId)}`),
   probe: (request: ProbeRequest, signal?: AbortSignal) =>
     call<ProbeResult>('POST', '/cameras/probe', request, signal),
+  discover: () => call<Page<FoundDevice>>('POST', '/cameras/discover', {}),
 
   sessions: (filter: SessionQuery, signal?: AbortSignal) =>
     call<Page<Session>>('GET', `/sessions${query(filter)}`, undefined, signal),
@@ -120,9 +128,11 @@ export const api = {
   timeline: (sessionId: string, signal?: AbortSignal) =>
     call<Timeline>('GET', `/sessions/${id(sessionId)}/timeline`, undefined, signal),
   act: (sessionId: string, act: SessionAct, body: object = {}) =>
-    call<Session>('POST', `/sessions/${id(sessionId)}/${act}`, body),
+    call<unknown>('POST', `/sessions/${id(sessionId)}/${act}`, body),
   end: (sessionId: string, outcome: Outcome) =>
-    call<Session>('POST', `/sessions/${id(sessionId)}/end`, { outcome }),
+    call<unknown>('POST', `/sessions/${id(sessionId)}/end`, { outcome }),
+  verify: (sessionId: string) =>
+    call<VerifyReport>('POST', `/sessions/${id(sessionId)}/verify`, {}),
   claim: (sessionId: string, claim: NewClaim) =>
     call<unknown>('POST', `/sessions/${id(sessionId)}/claims`, claim),
 
@@ -130,7 +140,7 @@ export const api = {
 };
 
 export type SessionAct =
-  'start' | 'suspend' | 'recess' | 'resume' | 'extend' | 'undo-end' | 'seal' | 'verify' | 'cancel';
+  'start' | 'suspend' | 'recess' | 'resume' | 'extend' | 'undo-end' | 'seal' | 'cancel';
 
 /** Where one track of a playback is served as a playlist. */
 export function playlistUrl(playbackId: string, streamId: string, track: string): string {

@@ -77,6 +77,8 @@ export interface Problem {
 
 export interface Me {
   username: string;
+  /** The person's own name, for the eye. */
+  name?: string;
   roles: Role[];
   must_change_password: boolean;
 }
@@ -87,6 +89,7 @@ export interface System {
   undo_seconds: number;
   language?: string;
   time_zone?: string;
+  demo?: boolean;
 }
 
 export interface StreamHealth {
@@ -96,6 +99,7 @@ export interface StreamHealth {
   last_fragment_us: Micros | null;
   fps: number | null;
   kbps: number | null;
+  message?: string | null;
 }
 
 export interface Stream {
@@ -103,6 +107,8 @@ export interface Stream {
   role: StreamRole;
   tracks: Medium[];
   codecs?: Partial<Record<Medium, string | null>>;
+  width?: number | null;
+  height?: number | null;
   health?: StreamHealth | null;
 }
 
@@ -131,19 +137,25 @@ export interface Camera {
   streams: Stream[];
 }
 
-export interface NewCamera {
-  name: string;
-  room_id: string;
-  source_url: string;
-  sub_url?: string;
+interface Credentials {
   username?: string;
   password?: string;
 }
 
-export interface ProbeRequest {
+/** By its stream addresses, or by the address of an ONVIF device. */
+export type NewCamera = { name: string; room_id: string } & (
+  | ({ source_url: string; sub_url?: string } & Credentials)
+  | { onvif: { address: string } & Credentials }
+);
+
+export interface ProbeRequest extends Credentials {
   address: string;
-  username?: string;
-  password?: string;
+}
+
+export interface FoundDevice {
+  address: string;
+  name: string;
+  hardware: string;
 }
 
 export interface ProbedStream {
@@ -162,6 +174,7 @@ export interface ProbeResult {
   clock_offset_us?: number | null;
   browser_playable: boolean;
   messages: string[];
+  device?: { manufacturer: string; model: string; firmware: string; serial: string } | null;
 }
 
 export interface SessionItem {
@@ -215,6 +228,12 @@ export interface SessionQuery {
   q?: string;
   cursor?: string;
   limit?: number;
+}
+
+/** What a verification found; `problems` is empty when `ok`. */
+export interface VerifyReport {
+  ok: boolean;
+  problems: string[];
 }
 
 export interface NewClaim extends Interval {
@@ -272,6 +291,7 @@ export interface PlaybackRequest {
 
 export interface PlaybackStream {
   stream_id: string;
+  camera_id?: string;
   camera: string;
   room: string;
   role: StreamRole;

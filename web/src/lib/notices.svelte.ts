@@ -1,7 +1,7 @@
 /** Short notices at the edge of the page, read aloud by screen readers. */
 
 import { ApiError } from '../api/client';
-import { t } from '../i18n/index.svelte';
+import { language, t } from '../i18n/index.svelte';
 
 export interface Notice {
   id: number;
@@ -26,13 +26,16 @@ export function tell(text: string, kind: Notice['kind'] = 'done'): void {
   setTimeout(() => dismiss(id), kind === 'done' ? 5000 : 12_000);
 }
 
-/** The API's own words where it gave some, else what its status means. */
+/** What went wrong in the reader's language, then the API's own sentence, which has the details. */
 export function explain(error: unknown): string {
   if (!(error instanceof ApiError)) throw error;
   if (error.status === 0) return t().errors.unreachable;
-  if (error.status === 403) return error.problem.detail ?? t().errors.forbidden;
-  if (error.status === 404) return error.problem.detail ?? t().errors.gone;
-  return error.message;
+  const kinds: Record<string, string> = t().errors.kinds;
+  const general = kinds[error.kind];
+  const detail = error.problem.detail;
+  if (!detail) return general ?? `HTTP ${error.status}`;
+  // The API speaks English: to an English reader the details say it all.
+  return general && language() !== 'en' ? `${general}（${detail}）` : detail;
 }
 
 export function tellError(error: unknown): void {

@@ -23,7 +23,7 @@ export function camerasOf(playback: Playback, timeline: Timeline | null): Played
   const found = new Map<string, PlayedCamera>();
   for (const stream of playback.streams) {
     const known = timeline?.streams.find((one) => one.stream_id === stream.stream_id);
-    const key = known?.camera_id ?? `${stream.room}/${stream.camera}`;
+    const key = stream.camera_id ?? known?.camera_id ?? `${stream.room}/${stream.camera}`;
     const camera = found.get(key);
     if (camera) camera.streams.push(stream);
     else found.set(key, { key, room: stream.room, name: stream.camera, streams: [stream] });
