@@ -9,9 +9,28 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
 from bidwitness import __version__
-from bidwitness.api import auth, problems, system, users
+from bidwitness.api import (
+    alarms,
+    audit,
+    auth,
+    cameras,
+    events,
+    grants,
+    health,
+    holds,
+    jobs,
+    markers,
+    play,
+    playbacks,
+    policies,
+    problems,
+    rooms,
+    system,
+    timeline,
+    users,
+)
 from bidwitness.api.deps import Parts
-from bidwitness.api.limits import LoginLimiter
+from bidwitness.api.limits import LoginLimiter, Tries
 from bidwitness.api.pages import pages
 from bidwitness.api.security import Guard
 from bidwitness.clock import Clock, SystemClock
@@ -28,12 +47,24 @@ THREADS = 15
 
 # Under /api/v1, one module a resource. Add yours here.
 ROUTERS: tuple[APIRouter, ...] = (
+    alarms.router,
+    audit.router,
     auth.router,
+    cameras.router,
+    events.router,
+    grants.router,
+    holds.router,
+    jobs.router,
+    markers.router,
+    playbacks.router,
+    policies.router,
+    rooms.router,
     system.router,
+    timeline.router,
     users.router,
 )
 # At the root: /play, /health, …
-ROOT_ROUTERS: tuple[APIRouter, ...] = ()
+ROOT_ROUTERS: tuple[APIRouter, ...] = (health.router, play.router)
 
 
 def create_app(
@@ -55,6 +86,7 @@ def create_app(
         passwords=passwords or Passwords(),
         limiter=LoginLimiter(clock),
         secrets=SecretBox(settings.secret_key_file),
+        tries=Tries(),
     )
     app = FastAPI(
         title="BidWitness",

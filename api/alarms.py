@@ -1,0 +1,74 @@
+"""Alarms: what is wrong now, what was, who has seen it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from sqlalchemy import select
+
+from bidwitness.api.deps import CurrentUser, ThePartsOf, require_role
+from bidwitness.api.paging import newest_first, split_page
+from bidwitness.api.schemas import DEFAULT_LIMIT, Answer, CursorQuery, IdPath, LimitQuery
+from bidwitness.storage.happenings import acknowledge_alarm
+from bidwitness.storage.index.models import Alarm
+from bidwitness.words import Role
+
+router = APIRouter(prefix="/alarms", tags=["alarms"])
+
+Watcher = Annotated[CurrentUser, Depends(require_role(Role.SYSTEM_ADMIN, Role.SUPERVISOR))]
+
+
+class AlarmAnswer(Answer):
+    id: str
+    kind: str
+    # What it is about: "stream:ID", "session:ID", "store", …
+    subject: str
+    cause: str | None
+    room_id: str | None
+    raised_at: int
+    cleared_at: int | None
+    acknowledged_at: int | None
+    acknowledged_by: str | None
+
+
+class AlarmPage(Answer):
+    items: list[AlarmAnswer]
+    next_cursor: str | None
+
+
+@router.get("")
+def alarms(
+    user: Watcher,
+    parts: ThePartsOf,
+    standing: Annotated[bool | None, Query(alias="open")] = None,
+    cursor: CursorQuery = None,
+    limit: LimitQuery = DEFAULT_LIMIT,
+) -> AlarmPage:
+    """Alarms, newest first; ``open=true``: those that stand."""
+    query = select(Alarm)
+    if standing is not None:
+        query = query.where(Alarm.cleared_us.is_(None) == standing)
+    query = newest_first(query, Alarm.raised_us, Alarm.id, cursor, limit)
+    with parts.database.read() as orm:
+        rows, more = split_page(orm.scalars(query).all(), "raised_us", "id", limit)
+        return AlarmPage(items=[_answer(row) for row in rows], next_cursor=more)
+
+
+@router.post("/{alarm_id}/acknowledge")
+def acknowledge(alarm_id: IdPath, user: Watcher, parts: ThePartsOf) -> AlarmAnswer:
+    """Say that one has seen it."""
+    with parts.database.write() as orm:
+        return _answer(acknowledge_alarm(orm, user.who, parts.clock.utc_us(), alarm_id))
+
+
+def _answer(row: Alarm) -> AlarmAnswer:
+    return AlarmAnswer(
+        id=row.id,
+        kind=row.kind,
+        subject=row.subject,
+        cause=row.cause,
+        room_id=row.room_id,
+        raised_at=row.raised_us,
+        cleared_at=row.cleared_us,
+        acknowledged_at=row.acknowledged_us,
+        acknowledged_by=row.acknowledged_by,
+    )

@@ -1,0 +1,95 @@
+"""Figures of the whole installation, read from the index for whoever watches it."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session as Orm
+
+from bidwitness.storage.index.models import (
+    Alarm,
+    Camera,
+    Job,
+    Segment,
+    Session,
+    Stream,
+    StreamStatus,
+)
+from bidwitness.words import Health
+
+SECOND_US = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One figure, with Prometheus's name and labels."""
+
+    name: str
+    help: str
+    value: float
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+def measures(orm: Orm, now_us: int) -> list[Measure]:
+    """Give the figures of now. Names and units follow Prometheus's customs (seconds)."""
+    return [
+        *_streams(orm, now_us),
+        *_by_state(orm, "bidwitness_sessions", "Sessions by state.", Session),
+        *_by_state(orm, "bidwitness_jobs", "Jobs by state.", Job),
+        *_alarms(orm),
+        *_not_stored(orm, now_us),
+    ]
+
+
+def _streams(orm: Orm, now_us: int) -> list[Measure]:
+    """Per stream the age of its last whole fragment: connected is not recording."""
+    rows = orm.execute(
+        select(Stream.id, Stream.role, Camera.name, StreamStatus.last_us, StreamStatus.state)
+        .join(Camera, Camera.id == Stream.camera_id)
+        .outerjoin(StreamStatus, StreamStatus.stream_id == Stream.id)
+        .where(Stream.enabled, Camera.enabled, Camera.removed_us.is_(None))
+        .order_by(Stream.id)
+    ).all()
+    states = dict.fromkeys(Health, 0)
+    found: list[Measure] = []
+    for stream, role, camera, last_us, state in rows:
+        states[state or Health.OFFLINE] += 1
+        if last_us is not None:
+            labels = (("stream", stream), ("camera", camera), ("role", role.value))
+            found.append(
+                Measure(
+                    "bidwitness_stream_last_fragment_age_seconds",
+                    "Age of the last whole fragment.",
+                    (now_us - last_us) / SECOND_US,
+                    labels,
+                )
+            )
+    for health, number in states.items():
+        labels = (("state", health.value),)
+        found.append(Measure("bidwitness_streams", "Streams to be recorded.", number, labels))
+    return found
+
+
+def _by_state(orm: Orm, name: str, about: str, table: type[Session] | type[Job]) -> list[Measure]:
+    rows = orm.execute(select(table.state, func.count(table.id)).group_by(table.state))
+    return [Measure(name, about, number, (("state", str(state)),)) for state, number in rows]
+
+
+def _alarms(orm: Orm) -> list[Measure]:
+    rows = orm.execute(
+        select(Alarm.kind, func.count()).where(Alarm.cleared_us.is_(None)).group_by(Alarm.kind)
+    )
+    about = "Alarms that stand."
+    return [Measure("bidwitness_alarms", about, number, (("kind", kind),)) for kind, number in rows]
+
+
+def _not_stored(orm: Orm, now_us: int) -> list[Measure]:
+    waiting = (Segment.stored_us.is_(None), Segment.removed_us.is_(None))
+    number, oldest = orm.execute(
+        select(func.count(), func.min(Segment.to_us)).where(*waiting)
+    ).one()
+    about = "Segments that are not in the store yet."
+    age = (now_us - oldest) / SECOND_US if oldest is not None else 0.0
+    return [
+        Measure("bidwitness_segments_not_stored", about, number),
+        Measure("bidwitness_segments_not_stored_oldest_seconds", "Age of the oldest of them.", age),
+    ]
