@@ -23,7 +23,8 @@ def canonical(value: object) -> bytes:
 
     Raises ``BadRecord`` naming the path of what does not fit.
     """
-    _check(value, "$", 0)
+    if not _fits(value, 0):
+        _check(value, "$", 0)
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode("utf-8")
 
@@ -43,6 +44,28 @@ def parse(data: bytes) -> dict[str, JsonValue]:
     if canonical(value) != data:
         raise BadRecord("$: the bytes are not in canonical form")
     return value
+
+
+def check_value(value: object) -> None:
+    """Raise ``BadRecord`` for a value that has no canonical form."""
+    if not _fits(value, 0):
+        _check(value, "$", 0)
+
+
+def _fits(value: object, depth: int) -> bool:
+    """Say quickly that a value fits. If it says no, ``_check`` has the last word."""
+    if isinstance(value, str):
+        return value.isascii()
+    if isinstance(value, int):
+        return -INT_LIMIT < value < INT_LIMIT
+    if isinstance(value, list):
+        return depth < DEPTH_LIMIT and all(_fits(item, depth + 1) for item in value)
+    if isinstance(value, dict):
+        return depth < DEPTH_LIMIT and all(
+            isinstance(key, str) and key.isascii() and _fits(item, depth + 1)
+            for key, item in value.items()
+        )
+    return value is None
 
 
 def _check(value: object, path: str, depth: int) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from bidwitness.storage.evidence.canonical import BadRecord, JsonValue
-from bidwitness.storage.evidence.merkle import root
+from bidwitness.storage.evidence.canonical import BadRecord, JsonValue, canonical, parse
+from bidwitness.storage.evidence.merkle import hash_leaf, root
 from bidwitness.storage.evidence.records import (
     GapFacts,
     Record,
@@ -68,10 +68,15 @@ def record_name(facts: StreamRecord) -> str:
 
 def link_of(record: Mapping[str, JsonValue]) -> Link:
     """Read a stream's record. Raises ``BadRecord`` for anything else."""
-    facts = check_record(dict(record))
+    return link_of_line(canonical(dict(record)))
+
+
+def link_of_line(line: bytes) -> Link:
+    """Read a stream's record from its canonical bytes. Raises ``BadRecord`` for anything else."""
+    facts = check_record(parse(line))
     if not isinstance(facts, SegmentFacts | GapFacts):
         raise BadRecord("$.t: not a record of a stream")
-    return Link(facts, leaf_hash(record).hex())
+    return Link(facts, hash_leaf(line).hex())
 
 
 def verify_chain(

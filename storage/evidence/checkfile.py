@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from bidwitness.storage.evidence.bag import CHUNK, READ_ERRORS, Files
 from bidwitness.storage.evidence.disclosure import DisclosureFacts, disclosed_root
-from bidwitness.storage.evidence.merkle import SHA256, SM3, available, hash_leaf, root
+from bidwitness.storage.evidence.merkle import SHA256, SM3, available, leaf_hasher, root
 from bidwitness.storage.evidence.pieces import BadMedia, Readable, read_pieces
 from bidwitness.storage.evidence.records import SegmentFacts
 
@@ -101,11 +101,12 @@ def _take_leaves(
 ) -> bytes:
     """Hash each piece; give the init."""
     init = b""
+    hashers = [(leaf_hasher(name), found) for name, found in leaves.items()]
     try:
         for piece in read_pieces(reader):
             init = init or piece
-            for name, found in leaves.items():
-                found.append(hash_leaf(piece, name))
+            for hash_of, found in hashers:
+                found.append(hash_of(piece))
     except BadMedia as error:
         finding.wrong.append(str(error))
     return init

@@ -95,7 +95,8 @@ def disclosure_line(facts: DisclosureFacts) -> bytes:
 def read_disclosure(obj: dict[str, JsonValue]) -> DisclosureFacts:
     """Read a disclosure of unknown origin. Raises ``BadRecord``."""
     rest = dict(obj)
-    if {"v": rest.pop("v", None), "t": rest.pop("t", None)} != DISCLOSURE:
+    version, kind = rest.pop("v", None), rest.pop("t", None)
+    if version is True or {"v": version, "t": kind} != DISCLOSURE:
         raise BadRecord("$.t: not a disclosure of a known version")
     facts: DisclosureFacts = from_json(DisclosureFacts, rest)
     return facts

@@ -20,11 +20,10 @@ from bidwitness import __version__
 from bidwitness.errors import DamageFound
 from bidwitness.storage.evidence.bag import CHUNK, MANIFESTS, TAG_MANIFEST
 from bidwitness.storage.evidence.bundle import standalone_verifier
-from bidwitness.storage.evidence.canonical import parse
-from bidwitness.storage.evidence.chain import link_of
+from bidwitness.storage.evidence.chain import link_of_line
 from bidwitness.storage.evidence.disclosure import DisclosureFacts, disclose, disclosure_line
 from bidwitness.storage.evidence.footage import media_path, records_path
-from bidwitness.storage.evidence.merkle import hash_leaf, root
+from bidwitness.storage.evidence.merkle import leaf_hasher, root
 from bidwitness.storage.evidence.pieces import BadMedia, read_pieces
 from bidwitness.storage.evidence.readme import README
 from bidwitness.storage.evidence.records import GapFacts, SegmentFacts, StreamRecord, utc_text
@@ -227,7 +226,7 @@ def write_package(
 
 def _write_stream(writer: _Writer, stream: StreamSource) -> dict[str, object]:
     """Write a stream's records and media; give what the timeline says of it."""
-    links = [link_of(parse(line)) for line in stream.record_lines]
+    links = [link_of_line(line) for line in stream.record_lines]
     days: dict[str, list[bytes]] = {}
     for link, line in zip(links, stream.record_lines, strict=True):
         days.setdefault(link.facts.place.day, []).append(line + b"\n")
@@ -284,9 +283,10 @@ def _copy_part(writer: _Writer, source: MediaSource, keep: Collection[int]) -> D
     name = media_path(place, facts.start)
     try:
         with source.open() as stored, writer.file(name) as write:
+            hashers = [(leaf_hasher(hash_name), found) for hash_name, found in leaves.items()]
             for number, piece in enumerate(read_pieces(stored)):
-                for hash_name, found in leaves.items():
-                    found.append(hash_leaf(piece, hash_name))
+                for hash_of, found in hashers:
+                    found.append(hash_of(piece))
                 if number in kept:
                     write(piece)
     except BadMedia as error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, TypeAlias
 
-from bidwitness.storage.evidence.canonical import BadRecord, JsonValue, canonical
+from bidwitness.storage.evidence.canonical import BadRecord, JsonValue, canonical, check_value
 from bidwitness.storage.evidence.merkle import hash_leaf
 from bidwitness.storage.evidence.schema import (
     Count,
@@ -237,7 +237,7 @@ def check_record(obj: object) -> Record:
     """
     if not isinstance(obj, dict):
         raise BadRecord("$: an object is needed")
-    canonical(obj)
+    check_value(obj)
     rest = dict(obj)
     version, kind = rest.pop("v", None), rest.pop("t", None)
     if isinstance(version, bool) or version != VERSION:

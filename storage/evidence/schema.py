@@ -11,7 +11,16 @@ import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    TypeAlias,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from bidwitness.storage.evidence.canonical import INT_LIMIT, BadRecord, JsonValue
 
@@ -85,80 +94,128 @@ def _to_json(value: object) -> JsonValue:
     raise BadRecord(f"$: {type(value).__name__} has no place in a record")
 
 
-def from_json(declared: type[Any], value: object, path: str = "$") -> Any:
+def from_json(declared: type[Any], value: object) -> Any:
     """Read an object by the dataclass that declares it.
 
     Raises ``BadRecord`` naming the path of what does not fit: a missing or unknown key, another
     type, a value out of bounds.
     """
-    if not isinstance(value, dict):
-        raise BadRecord(f"{path}: an object is needed")
-    rest = dict(value)
-    facts = _take(declared, rest, path)
-    if rest:
-        raise BadRecord(f"{path}: unknown key {min(map(str, rest))!r}")
-    return facts
+    try:
+        return _reader(declared)(value)
+    except _Misfit as error:
+        raise BadRecord(f"${error}") from None
+
+
+class _Misfit(Exception):
+    """What does not fit, after the path to it; whoever called puts its own part in front."""
+
+
+_Read: TypeAlias = Callable[[Any], Any]
 
 
 @cache
-def _hints(declared: Any) -> dict[str, Any]:
-    return get_type_hints(declared, include_extras=True)
-
-
-def _take(declared: Any, rest: dict[str, object], path: str) -> Any:
-    """Build ``declared`` from its own keys, taking them out of ``rest``."""
-    given: dict[str, Any] = {}
-    for item in dataclasses.fields(declared):
-        hint = _hints(declared)[item.name]
-        name = _JSON_NAMES.get(item.name, item.name)
-        if item.name == _FLAT:
-            given[item.name] = _take(hint, rest, path)
-        elif name in rest:
-            raw = rest.pop(name)
-            if raw is None and _optional(item):
-                raise BadRecord(f"{path}.{name}: leave the key out instead of null")
-            given[item.name] = _read(hint, raw, f"{path}.{name}")
-        elif not _optional(item):
-            raise BadRecord(f"{path}.{name}: is missing")
-    try:
-        return declared(**given)
-    except BadRecord as error:
-        raise BadRecord(f"{path}: {error}") from None
-
-
-def _read(hint: Any, value: object, path: str) -> object:
+def _reader(hint: Any) -> _Read:
+    """Give what reads a value of a type; made once, because records come by the thousand."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        plain, rule = args[0], args[1]
-        if not _is(plain, value) or not rule.holds(value):
-            raise BadRecord(f"{path}: must be {rule.says}")
-        return value
+        return _ruled(args[0], args[1])
     if origin in (Union, types.UnionType):
-        if value is None:
-            return None
         (plain,) = (arg for arg in args if arg is not types.NoneType)
-        return _read(plain, value, path)
+        inner = _reader(plain)
+        return lambda value: None if value is None else inner(value)
+    if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
+        return _list_of(_reader(args[0]))
     if origin is tuple:
-        return _read_tuple(args, value, path)
-    if dataclasses.is_dataclass(hint):
-        return from_json(cast("type[Any]", hint), value, path)
-    if not _is(hint, value):
-        raise BadRecord(f"{path}: must be {hint.__name__}")
-    return value
+        return _fixed([_reader(arg) for arg in args])
+    return _object(hint)
 
 
-def _read_tuple(args: tuple[Any, ...], value: object, path: str) -> tuple[object, ...]:
-    if not isinstance(value, list):
-        raise BadRecord(f"{path}: a list is needed")
-    if len(args) == 2 and args[1] is Ellipsis:
-        return tuple(_read(args[0], item, f"{path}[{i}]") for i, item in enumerate(value))
-    if len(value) != len(args):
-        raise BadRecord(f"{path}: must have {len(args)} items")
-    pairs = zip(args, value, strict=True)
-    return tuple(_read(arg, item, f"{path}[{i}]") for i, (arg, item) in enumerate(pairs))
+def _ruled(plain: type[Any], rule: Rule) -> _Read:
+    holds, says = rule.holds, rule.says
+
+    def read(value: Any) -> Any:
+        # A bool is an int to Python, not to JSON.
+        fits = isinstance(value, plain) and not isinstance(value, bool)
+        if not fits or not holds(value):
+            raise _Misfit(f": must be {says}")
+        return value
+
+    return read
 
 
-def _is(plain: type[Any], value: object) -> bool:
-    if plain is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, plain)
+def _list_of(inner: _Read) -> _Read:
+    def read(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise _Misfit(": a list is needed")
+        out: list[Any] = []
+        try:
+            out.extend(map(inner, value))
+        except _Misfit as error:
+            # What came before it fitted.
+            raise _Misfit(f"[{len(out)}]{error}") from None
+        return tuple(out)
+
+    return read
+
+
+def _fixed(inner: list[_Read]) -> _Read:
+    def read(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list) or len(value) != len(inner):
+            raise _Misfit(f": a list of {len(inner)} is needed")
+        out = []
+        for index, item in enumerate(value):
+            try:
+                out.append(inner[index](item))
+            except _Misfit as error:
+                raise _Misfit(f"[{index}]{error}") from None
+        return tuple(out)
+
+    return read
+
+
+def _object(declared: Any) -> _Read:
+    take = _taker(declared)
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise _Misfit(": an object is needed")
+        rest = dict(value)
+        facts = take(rest)
+        if rest:
+            raise _Misfit(f": unknown key {min(map(str, rest))!r}")
+        return facts
+
+    return read
+
+
+def _taker(declared: Any) -> Callable[[dict[Any, Any]], Any]:
+    """Give what builds ``declared`` from its own keys, taking them out of an object."""
+    hints = get_type_hints(declared, include_extras=True)
+    fields = dataclasses.fields(declared)
+    inner = {f.name: _taker(hints[f.name]) for f in fields if f.name == _FLAT}
+    keys = [
+        (f.name, _JSON_NAMES.get(f.name, f.name), _reader(hints[f.name]), _optional(f))
+        for f in fields
+        if f.name != _FLAT
+    ]
+
+    def take(rest: dict[Any, Any]) -> Any:
+        given = {name: of(rest) for name, of in inner.items()}
+        for field_name, name, read, optional in keys:
+            if name not in rest:
+                if not optional:
+                    raise _Misfit(f".{name}: is missing")
+                continue
+            value = rest.pop(name)
+            if value is None and optional:
+                raise _Misfit(f".{name}: leave the key out instead of null")
+            try:
+                given[field_name] = read(value)
+            except _Misfit as error:
+                raise _Misfit(f".{name}{error}") from None
+        try:
+            return declared(**given)
+        except BadRecord as error:
+            raise _Misfit(f": {error}") from None
+
+    return take

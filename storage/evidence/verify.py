@@ -11,11 +11,11 @@ from pathlib import Path
 
 from bidwitness.intervals import Interval, intersect, subtract, total, union
 from bidwitness.storage.evidence.bag import Bag, Unreadable, open_files
-from bidwitness.storage.evidence.canonical import BadRecord, JsonValue, parse
+from bidwitness.storage.evidence.canonical import BadRecord, parse
 from bidwitness.storage.evidence.chain import (
     Link,
     Problem,
-    link_of,
+    link_of_line,
     record_name,
     standing_claims,
     verify_links,
@@ -122,8 +122,8 @@ class _Verification:
         if stated != found:
             self._wrong("inconsistent", "bag-info.txt", f"Payload-Oxum {stated} is {found}")
 
-    def _lines(self, name: str) -> Iterable[dict[str, JsonValue]]:
-        """Give a file's records; what is none is a problem and the rest is read on."""
+    def _lines(self, name: str) -> Iterable[tuple[str, bytes]]:
+        """Give a file's lines, each with its place."""
         try:
             data = self._bag.files.text(name)
         except Unreadable as error:
@@ -133,10 +133,7 @@ class _Verification:
         if lines.pop():
             self._wrong("modified", name, "its last line does not end")
         for number, line in enumerate(lines, 1):
-            try:
-                yield parse(line)
-            except BadRecord as error:
-                self._wrong("modified", f"{name} line {number}", str(error))
+            yield f"{name} line {number}", line
 
     def _files(self, folder: str) -> list[str]:
         return sorted(
@@ -151,7 +148,7 @@ class _Verification:
             self._wrong("missing", "data/session", f"one file is needed, {len(files)} are there")
         for name in files[:1]:
             try:
-                facts, problems = verify_session_chain(list(self._lines(name)))
+                facts, problems = verify_session_chain([parse(x) for _, x in self._lines(name)])
             except BadRecord as error:
                 self._wrong("modified", name, str(error))
                 continue
@@ -171,22 +168,22 @@ class _Verification:
 
     def _read_streams(self) -> None:
         for name in self._files("records"):
-            for record in self._lines(name):
+            for where, line in self._lines(name):
                 try:
-                    link = link_of(record)
+                    link = link_of_line(line)
                 except BadRecord as error:
-                    self._wrong("modified", name, str(error))
+                    self._wrong("modified", where, str(error))
                     continue
                 place = link.facts.place
                 if records_path(place.stream, place.day) != name:
                     self._wrong("swapped", name, f"holds a record of {record_name(link.facts)}")
                 self._streams.setdefault(place.stream, _Stream([])).links.append(link)
         for name in self._files("disclosures"):
-            for line in self._lines(name):
+            for where, line in self._lines(name):
                 try:
-                    facts = read_disclosure(line)
+                    facts = read_disclosure(parse(line))
                 except BadRecord as error:
-                    self._wrong("modified", name, str(error))
+                    self._wrong("modified", where, str(error))
                     continue
                 stream = self._streams.setdefault(facts.stream, _Stream([]))
                 if (facts.day, facts.seq) in stream.disclosures:
