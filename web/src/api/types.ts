@@ -257,6 +257,8 @@ export interface TimelineStream {
   room: string;
   role: StreamRole;
   tracks: Medium[];
+  /** Held of what was due, by medium; never rounded up to 1. */
+  coverage?: Partial<Record<Medium, number>>;
   segments: TimelineSegment[];
   gaps: TimelineGap[];
 }
@@ -275,7 +277,7 @@ export interface TimelineMarker {
 
 export interface Timeline {
   due: Interval | null;
-  coverage: Record<string, unknown> | number | null;
+  coverage: number | null;
   streams: TimelineStream[];
   events: TimelineEvent[];
   markers: TimelineMarker[];

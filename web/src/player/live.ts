@@ -24,6 +24,8 @@ interface Notice {
 }
 
 export const STALL_MS = 3000;
+/** After so many attempts that brought nothing, "connecting" would be untrue. */
+const PATIENT_ATTEMPTS = 2;
 const TRIM_BEHIND_S = 15;
 const TRIM_AT_S = 30;
 const JUMP_S = 1;
@@ -248,7 +250,8 @@ export class Live {
       this.#show({ kind: 'forbidden' });
       return;
     }
-    if (this.view.kind === 'picture') this.#show({ kind: 'stalled', last: this.#last });
+    const hopeless = this.#hello === null && this.#attempt >= PATIENT_ATTEMPTS;
+    if (this.view.kind === 'picture' || hopeless) this.#show({ kind: 'stalled', last: this.#last });
     this.#retry = setTimeout(() => this.#connect(), backOff(this.#attempt++));
   }
 

@@ -46,6 +46,8 @@ export const icons = {
   focus: 'M4 5h11v14H4zM18 5h2v4h-2zM18 11h2v3h-2zM18 16h2v3h-2z',
   hourglass: 'M7 3h10M7 21h10M8 3c0 5 8 5 8 9s-8 4-8 9M16 3c0 5-8 5-8 9s8 4 8 9',
   live: 'M12 10a2 2 0 1 0 0 4 2 2 0 0 0 0-4zM7.5 7.5a6.5 6.5 0 0 0 0 9M16.5 7.5a6.5 6.5 0 0 1 0 9',
+  markIn: 'M13 5H8v14h5M17 12h.01',
+  markOut: 'M11 5h5v14h-5M7 12h.01',
   minus: 'M5 12h14',
 } as const;
 
