@@ -27,17 +27,22 @@ def _bin(name: str) -> str | None:
     return found
 
 
+def postgres_programs() -> tuple[str, str]:
+    """Find initdb and pg_ctl. Skips or fails where they are missing."""
+    initdb, pg_ctl = _bin("initdb"), _bin("pg_ctl")
+    if not initdb or not pg_ctl:
+        absent("PostgreSQL (make system)")
+        raise AssertionError("absent() did not end the test")
+    return initdb, pg_ctl
+
+
 @contextmanager
 def running_postgres(folder: Path) -> Iterator[str]:
     """Give the URL of an empty server of our own, on loopback; stop it afterwards.
 
     initdb refuses root, so as root the server runs as the system's ``postgres`` user.
     """
-    initdb, pg_ctl = _bin("initdb"), _bin("pg_ctl")
-    if not initdb or not pg_ctl:
-        absent("PostgreSQL (make system)")
-        raise AssertionError("absent() did not end the test")
-    with PostgresServer(folder, initdb, pg_ctl) as server:
+    with PostgresServer(folder, *postgres_programs()) as server:
         yield server.url
 
 

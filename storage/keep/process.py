@@ -1,0 +1,138 @@
+"""``bidwitness keep``: the site's one keeper, from taking its lock to letting go of it."""
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from bidwitness.clock import Clock, SystemClock
+from bidwitness.config import Settings
+from bidwitness.errors import Unavailable
+from bidwitness.storage.footage import Footage
+from bidwitness.storage.index.database import Database, open_database, upgrade
+from bidwitness.storage.index.policies import seed_policies
+from bidwitness.storage.keep.disk import DiskWatch
+from bidwitness.storage.keep.duties import Duties, Duty
+from bidwitness.storage.keep.eviction import Evictor
+from bidwitness.storage.keep.garbage import Collector
+from bidwitness.storage.keep.lock import KeepLock
+from bidwitness.storage.keep.records import RecordsWriter
+from bidwitness.storage.keep.upload import Uploader
+from bidwitness.storage.sessions import clockwork
+from bidwitness.storage.sessions.seal import Sealer
+from bidwitness.storage.spool.files import SystemFiles
+from bidwitness.storage.store import Retrying, Store, open_store
+from bidwitness.storage.store.file import FileStore
+
+log = logging.getLogger(__name__)
+
+HOUR_US = 3_600_000_000
+RETRY_S = 1.0
+
+
+class Prepared:
+    """Prepares a store once, at the first need of it: the clockwork does not wait for a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._guard = threading.Lock()
+        self._done = False
+
+    def __call__(self) -> None:
+        """Raises ``StoreError`` until it has worked."""
+        with self._guard:
+            if not self._done:
+                self._store.prepare()
+                self._done = True
+
+
+def duties_of(settings: Settings, database: Database, store: Store, clock: Clock) -> list[Duty]:
+    """Give what `keep` does, and how often."""
+    spool, files, ready = settings.spool, SystemFiles(), Prepared(store)
+    upload = Uploader(database, store, spool, clock, ready, threads=settings.upload_threads)
+    records = RecordsWriter(database, store, clock, ready)
+    keep_us = settings.spool_keep_hours * HOUR_US
+    evict = Evictor(database, store, spool, files, clock, keep_us=keep_us)
+    collect = Collector(database, store, spool, files, clock)
+    seal = Sealer(database, clock, settings, Footage(spool, store))
+    disks = DiskWatch(database, clock, _volumes(settings))
+    return [
+        Duty("clockwork", 1.0, _quietly(lambda: clockwork.tick(database, clock, settings))),
+        Duty("seal", 1.0, _quietly(seal.seal_due)),
+        Duty("upload", 1.0, upload.upload_some, eager=True),
+        Duty("records", 10.0, records.write_due),
+        Duty("evict", 10.0, evict.evict_some, eager=True),
+        Duty("collect", 5.0, collect.collect_some, eager=True),
+        Duty("disk", 10.0, _quietly(disks.watch)),
+    ]
+
+
+def _quietly(act: Callable[[], object]) -> Callable[[], int]:
+    def did_nothing_countable() -> int:
+        act()
+        return 0
+
+    return did_nothing_countable
+
+
+def _volumes(settings: Settings) -> dict[str, Path]:
+    volumes = {"spool": settings.spool}
+    store = open_store(settings)
+    if isinstance(store, FileStore):
+        volumes["store"] = store.root
+    return volumes
+
+
+def run_keep(settings: Settings) -> None:
+    """Keep until SIGTERM or Ctrl-C. Waits while another `keep` runs or the database is away."""
+    stopping = threading.Event()
+    running: list[Duties] = []
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+        for duties in running:
+            duties.stop()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    clock = SystemClock()
+    database = open_database(settings.database_url)
+    lock = KeepLock(database, settings.data / "keep.lock")
+    try:
+        if _ready(settings, database, lock, clock, stopping):
+            store = Retrying(open_store(settings), clock)
+            duties = Duties(duties_of(settings, database, store, clock), lock.confirm)
+            running.append(duties)
+            if not stopping.is_set():
+                duties.run()
+    finally:
+        lock.release()
+        database.close()
+
+
+def _ready(
+    settings: Settings,
+    database: Database,
+    lock: KeepLock,
+    clock: Clock,
+    stopping: threading.Event,
+) -> bool:
+    """Wait for the lock and the tables; say whether they came before the end."""
+    said: str | None = None
+    while not stopping.is_set():
+        why = "another keep runs; waiting for it to end"
+        try:
+            if lock.acquire():
+                upgrade(database)
+                with database.write() as orm:
+                    seed_policies(orm, settings, clock.utc_us())
+                return True
+        except Unavailable as error:
+            why = error.detail
+        if why != said:
+            log.warning("cannot begin yet", extra={"facts": {"why": why}})
+            said = why
+        stopping.wait(RETRY_S)
+    return False
