@@ -224,8 +224,8 @@ TRANSITIONS: tuple[Transition, ...] = (
         (),
         record="cancel",
     ),
-    # What is claimed after the seal is stated in a supplement to it.
-    Transition(Verb.CLAIM, _states(_S.RECORDING, _S.ENDED, _S.SEALED), None, _DESK, ()),
+    # The close record states the claims for good, so that none is made after the seal.
+    Transition(Verb.CLAIM, _states(_S.RECORDING, _S.ENDED), None, _DESK, ()),
     Transition(Verb.RELATE, _states(*set(_S) - {_S.CANCELLED}), None, _DESK, ()),
     Transition(
         Verb.VERIFY,

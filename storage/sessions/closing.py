@@ -1,15 +1,18 @@
 """Write the end of a session's life in the index: close record, report, gaps; the supplement."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from sqlalchemy import delete
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness.config import Settings
+from bidwitness.storage.evidence.seal import coverage_facts
 from bidwitness.storage.evidence.session_records import (
     ClaimedFacts,
     CloseFacts,
     CoverageFacts,
+    HeadFacts,
+    SpanFacts,
     SupplementFacts,
 )
 from bidwitness.storage.index.alarms import clear_alarm, raise_alarm
@@ -18,7 +21,7 @@ from bidwitness.storage.index.models import Gap, Session
 from bidwitness.storage.sessions.chain import append_record
 from bidwitness.storage.sessions.create import note
 from bidwitness.storage.sessions.loading import standing
-from bidwitness.storage.sessions.named import Head
+from bidwitness.storage.sessions.named import facts_of
 from bidwitness.storage.sessions.report import Report, report_json
 from bidwitness.storage.sessions.reporting import session_report
 from bidwitness.words import GapCause, Medium, Outcome, SessionState
@@ -32,7 +35,7 @@ def write_close(
     orm: Orm,
     settings: Settings,
     session: Session,
-    heads: Iterable[Head],
+    heads: Sequence[HeadFacts],
     open_streams: tuple[str, ...],
     who: Who,
     now_us: int,
@@ -43,6 +46,7 @@ def write_close(
     inside ``Database.write`` with the session locked and its bytes read.
     """
     report = session_report(orm, settings, session, now_us, provisional=False)
+    coverage = _coverage(orm, report, heads)
     claims = sorted(standing(session), key=lambda c: (c.stream_id, c.from_us))
     ended = session.ended_us or now_us
     started = ended if session.started_us is None else session.started_us
@@ -60,8 +64,9 @@ def write_close(
                 ClaimedFacts(c.id, c.stream_id, c.klass, c.from_us, c.to_us or now_us)
                 for c in claims
             ),
-            heads=tuple(head.facts() for head in heads),
-            coverage=_coverage(report),
+            heads=tuple(heads),
+            due=_due(report),
+            coverage=coverage,
         ),
     )
     session.state = SessionState.SEALED
@@ -83,10 +88,16 @@ def write_close(
 
 
 def write_supplement(
-    orm: Orm, settings: Settings, session: Session, heads: Iterable[Head], who: Who, now_us: int
+    orm: Orm,
+    settings: Settings,
+    session: Session,
+    heads: Sequence[HeadFacts],
+    who: Who,
+    now_us: int,
 ) -> Report:
     """Record what became known after the seal. Call as ``write_close``."""
     report = session_report(orm, settings, session, now_us, provisional=False)
+    coverage = _coverage(orm, report, heads)
     append_record(
         orm,
         settings,
@@ -95,8 +106,8 @@ def write_supplement(
         lambda place: SupplementFacts(
             place=place,
             reason="footage that came, or was claimed, after the seal",
-            heads=tuple(head.facts() for head in heads),
-            coverage=_coverage(report),
+            heads=tuple(heads),
+            coverage=coverage,
         ),
     )
     _state(orm, session, report, ())
@@ -107,14 +118,26 @@ def write_supplement(
     return report
 
 
-def _coverage(report: Report) -> tuple[CoverageFacts, ...]:
+def _due(report: Report) -> tuple[SpanFacts, ...]:
+    """State what was due of each stream that a coverage is stated of."""
     return tuple(
-        CoverageFacts(
-            stream=medium.stream_id,
-            medium=medium.medium,
-            due_us=medium.due_us,
-            recorded_us=medium.recorded_us,
-            degraded_us=medium.degraded_us,
+        SpanFacts(stream, span.start, span.end)
+        for camera in report.cameras
+        for stream in dict.fromkeys(medium.stream_id for medium in camera.media)
+        for span in camera.due
+    )
+
+
+def _coverage(orm: Orm, report: Report, heads: Sequence[HeadFacts]) -> tuple[CoverageFacts, ...]:
+    """Compute what the verifier will: from the records that the heads name, and nothing else."""
+    records = facts_of(orm, heads)
+    return tuple(
+        coverage_facts(
+            medium.stream_id,
+            medium.medium,
+            camera.due,
+            records.get(medium.stream_id, []),
+            records.get(camera.sub or "", []) if camera.sub != medium.stream_id else [],
         )
         for camera in report.cameras
         for medium in camera.media

@@ -14,12 +14,10 @@ from bidwitness.config import Settings
 from bidwitness.errors import Conflict, InvalidInput
 from bidwitness.intervals import Interval
 from bidwitness.session import Command, Verb
-from bidwitness.storage.index.alarms import raise_alarm
 from bidwitness.storage.index.audit import Who
 from bidwitness.storage.index.models import Claim, Session, Stream
 from bidwitness.storage.index.models import SessionRelation as RelationRow
 from bidwitness.storage.sessions.applying import Applier
-from bidwitness.storage.sessions.closing import OPEN
 from bidwitness.storage.sessions.create import note
 from bidwitness.storage.sessions.loading import load_session, standing
 from bidwitness.storage.sessions.moving import Move
@@ -32,7 +30,7 @@ from bidwitness.storage.sessions.plan import (
     planned_items,
     set_planned_times,
 )
-from bidwitness.words import Outcome, Relation, Role, SessionKind, SessionState
+from bidwitness.words import Outcome, Relation, Role, SessionKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +185,6 @@ class SessionCommands:
                     "A claim must end after it starts.", fields={"from": "give a time before `to`"}
                 )
             made += claiming.reach_back(stream_id, Interval(from_us, end), reason)
-        if session.state == SessionState.SEALED:
-            subject = f"session:{session.id}"
-            raise_alarm(self._orm, OPEN, subject, self.now_us, cause="claimed after the seal")
         facts: dict[str, object] = {"streams": list(stream_ids), "from_us": from_us}
         note(self._orm, session, "claimed", self.now_us, text=reason, facts=facts)
         self._applier.audit(session, Verb.CLAIM, reason, facts)

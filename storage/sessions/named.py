@@ -2,14 +2,21 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session as Orm
 
-from bidwitness.errors import DamageFound, NotFound
-from bidwitness.intervals import Interval
+from bidwitness.errors import DamageFound, InvalidInput, NotFound
+from bidwitness.intervals import Interval, union
 from bidwitness.storage.evidence.canonical import BadRecord, parse
-from bidwitness.storage.evidence.records import SegmentFacts, check_record, leaf_hash
+from bidwitness.storage.evidence.records import (
+    GapFacts,
+    SegmentFacts,
+    StreamRecord,
+    check_record,
+    leaf_hash,
+)
 from bidwitness.storage.evidence.session_records import HeadFacts
 from bidwitness.storage.footage import Footage
 from bidwitness.storage.index.footage import gaps_in, segments_in
@@ -17,21 +24,7 @@ from bidwitness.storage.index.models import Claim, Record, Segment
 
 # Few enough for one statement on either database.
 CHUNK = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """A stretch of a stream's chain: records ``first`` to ``last`` of a UTC day (YYYYMMDD)."""
-
-    stream_id: str
-    day: int
-    first: int
-    last: int
-    leaf: bytes
-
-    def facts(self) -> HeadFacts:
-        """Give it as a session's record states it."""
-        return HeadFacts(self.stream_id, f"{self.day:08d}", self.first, self.last, self.leaf.hex())
+T = TypeVar("T", bound=tuple[Any, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +37,34 @@ class Named:
     problem: str | None = None
 
 
-def heads_of(orm: Orm, claims: Iterable[Claim], until_us: int) -> list[Head]:
-    """Give the stretches of the streams' chains that the claims point at, by stream and day."""
-    edges: dict[tuple[str, int], set[int]] = {}
+def heads_of(orm: Orm, claims: Iterable[Claim], until_us: int) -> list[HeadFacts]:
+    """Give the stretches of the streams' chains that the claims point at, by stream and day.
+
+    Stretches of different claims are one only where they meet: what the session did not claim in
+    between is not spoken of.
+    """
+    stretches: dict[tuple[str, int], list[Interval]] = {}
     for claim in claims:
         end = min(claim.to_us or until_us, until_us)
         found = [s.record_id for s in segments_in(orm, claim.stream_id, claim.from_us, end)]
         gaps = gaps_in(orm, claim.stream_id, claim.from_us, end)
         found += [g.record_id for g in gaps if g.record_id is not None]
+        days: dict[int, list[int]] = {}
         for day, seq in _places(orm, found):
-            edges.setdefault((claim.stream_id, day), set()).add(seq)
+            days.setdefault(day, []).append(seq)
+        for day, seqs in days.items():
+            stretch = Interval(min(seqs), max(seqs) + 1)
+            stretches.setdefault((claim.stream_id, day), []).append(stretch)
     return [
-        Head(stream, day, min(seqs), max(seqs), _leaf(orm, stream, day, max(seqs)))
-        for (stream, day), seqs in sorted(edges.items())
+        HeadFacts(
+            stream=stream,
+            day=f"{day:08d}",
+            first=stretch.start,
+            last=stretch.end - 1,
+            head=_leaf(orm, stream, day, stretch.end - 1).hex(),
+        )
+        for (stream, day), parts in sorted(stretches.items())
+        for stretch in union(parts)
     ]
 
 
@@ -76,37 +84,52 @@ def _leaf(orm: Orm, stream_id: str, day: int, seq: int) -> bytes:
     return leaf
 
 
-def files_of(orm: Orm, head: Head, claimed: Iterable[Interval]) -> list[Named]:
+def facts_of(orm: Orm, heads: Iterable[HeadFacts]) -> dict[str, list[StreamRecord]]:
+    """Give what the records of some stretches say, by stream, in the order of the chain.
+
+    Raises ``BadRecord`` for one that is not readable.
+    """
+    found: dict[str, list[StreamRecord]] = {}
+    for head in heads:
+        for body in orm.scalars(_within(select(Record.body), head)):
+            facts = check_record(parse(body.encode())) if body is not None else None
+            if isinstance(facts, SegmentFacts | GapFacts):
+                found.setdefault(head.stream, []).append(facts)
+    return found
+
+
+def _within(query: Select[T], head: HeadFacts) -> Select[T]:
+    """Ask for the records of a stretch, in order."""
+    return query.where(
+        Record.stream_id == head.stream,
+        Record.day == int(head.day),
+        Record.seq.between(head.first, head.last),
+    ).order_by(Record.seq)
+
+
+def files_of(orm: Orm, head: HeadFacts, claimed: Iterable[Interval]) -> list[Named]:
     """Give the files that the records of a stretch name, as far as they lie in ``claimed``.
 
     Each record is checked against its own leaf and against the one before it. Footage that was
     removed by the book before it was claimed is not named any more: it is a gap.
     """
-    rows = orm.execute(
-        select(Record, Segment)
-        .outerjoin(Segment, Segment.record_id == Record.id)
-        .where(
-            Record.stream_id == head.stream_id,
-            Record.day == head.day,
-            Record.seq.between(head.first, head.last),
-        )
-        .order_by(Record.seq)
-    )
+    query = select(Record, Segment).outerjoin(Segment, Segment.record_id == Record.id)
+    rows = orm.execute(_within(query, head))
     spans = list(claimed)
     named: list[Named] = []
     expected, before = head.first, None
     for record, segment in rows:
-        label = f"{head.stream_id}/{head.day:08d}/{record.seq}"
+        label = f"{head.stream}/{head.day}#{record.seq}"
         problem = _wrong(record, segment, expected, before)
         expected, before = record.seq + 1, record
         if problem is not None:
-            named.append(Named(head.stream_id, label, segment, problem))
+            named.append(Named(head.stream, label, segment, problem))
         elif record.kind == SegmentFacts.T and _concerns(record, segment, spans):
-            named.append(Named(head.stream_id, label, segment))
-    if expected != head.last + 1 or (before is not None and before.leaf != head.leaf):
-        label = f"{head.stream_id}/{head.day:08d}/{head.last}"
+            named.append(Named(head.stream, label, segment))
+    if expected != head.last + 1 or (before is not None and before.leaf.hex() != head.head):
+        label = f"{head.stream}/{head.day}#{head.last}"
         problem = "the chain does not end where it did"
-        named.append(Named(head.stream_id, label, None, problem))
+        named.append(Named(head.stream, label, None, problem))
     return named
 
 
@@ -154,7 +177,7 @@ def damage_of(footage: Footage, named: Named, *, stored: bool = False) -> str | 
     """Read a named file and say what is wrong with it, or nothing.
 
     ``stored``: read the store's copy, if there is one, whatever the spool has. Raises
-    ``StoreError`` if the store does not answer.
+    ``StoreError`` if the store does not answer: that says nothing of the bytes.
     """
     if named.problem is not None:
         return f"{named.label}: {named.problem}"
@@ -165,6 +188,6 @@ def damage_of(footage: Footage, named: Named, *, stored: bool = False) -> str | 
             footage.verify_stored(named.segment)
         else:
             footage.verify(named.segment)
-    except (DamageFound, NotFound) as error:
+    except (DamageFound, NotFound, InvalidInput) as error:
         return f"{named.label}: {error.detail}"
     return None

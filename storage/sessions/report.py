@@ -66,13 +66,16 @@ class MediumReport:
 
 @dataclass(frozen=True, slots=True)
 class CameraReport:
-    """One camera in a session. ``clips``: due time that another session's own claim took off."""
+    """One camera in a session. ``clips``: due time that another session's own claim took off;
+    ``sub``: its sub-stream, if the session has one."""
 
     camera_id: str
     camera: str
     room_id: str
     room: str
     media: tuple[MediumReport, ...]
+    due: tuple[Interval, ...] = ()
+    sub: str | None = None
     clips: tuple[tuple[str, Interval], ...] = ()
 
     @property

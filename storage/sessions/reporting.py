@@ -148,6 +148,8 @@ class _Reader:
                 medium_report(medium, here, main, sub, over=self.over)
                 for medium in camera_media(footage.values())
             ),
+            tuple(here),
+            sub.stream_id if sub else None,
             tuple(
                 (clip.session_id, part)
                 for clip in due.clips

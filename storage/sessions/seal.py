@@ -13,9 +13,11 @@ from sqlalchemy.orm import Session as Orm
 
 from bidwitness.clock import Clock
 from bidwitness.config import Settings
-from bidwitness.errors import Conflict, DamageFound, StoreError
+from bidwitness.errors import BidWitnessError, Conflict, DamageFound, IndexUnavailable
 from bidwitness.intervals import Interval
 from bidwitness.session import AlarmKind, Command, Verb, decide
+from bidwitness.storage.evidence.canonical import BadRecord
+from bidwitness.storage.evidence.session_records import HeadFacts
 from bidwitness.storage.footage import Footage
 from bidwitness.storage.index.alarms import clear_alarm, raise_alarm
 from bidwitness.storage.index.audit import Who
@@ -24,7 +26,7 @@ from bidwitness.storage.index.footage import committed_until
 from bidwitness.storage.index.models import Alarm, Claim, Session, StreamStatus
 from bidwitness.storage.sessions.closing import OPEN, write_close, write_supplement
 from bidwitness.storage.sessions.loading import load_session, standing, view_of
-from bidwitness.storage.sessions.named import Head, damage_of, files_of, heads_of
+from bidwitness.storage.sessions.named import damage_of, files_of, heads_of
 from bidwitness.words import Health, SessionState
 
 log = logging.getLogger(__name__)
@@ -67,7 +69,7 @@ class _Seen:
     session_id: str
     version: int
     claims: tuple[Claim, ...]
-    heads: tuple[Head, ...]
+    heads: tuple[HeadFacts, ...]
     open: tuple[str, ...]
 
 
@@ -117,7 +119,10 @@ class Sealer:
         except Conflict as error:
             # Cheap to find out, so the next call looks again.
             log.debug("not yet: %s", error.detail, extra={"facts": {"session": session_id}})
-        except (DamageFound, StoreError) as error:
+        except IndexUnavailable:
+            raise
+        except (BidWitnessError, BadRecord) as error:
+            # One session that cannot be sealed must not keep the others from it.
             facts = {"session": session_id, "why": error.detail}
             log.error("a session could not be sealed", extra={"facts": facts})
             self._not_before[session_id] = self._clock.monotonic_us() + RETRY_US
@@ -172,7 +177,7 @@ class Sealer:
         """Read every file that a record in the claims names; give what is missing or differs."""
         problems: list[str] = []
         for head in seen.heads:
-            spans = _spans(seen.claims, head.stream_id)
+            spans = _spans(seen.claims, head.stream)
             with self._database.read() as orm:
                 named = files_of(orm, head, spans)
             problems += [why for item in named if (why := damage_of(self._footage, item))]

@@ -41,7 +41,7 @@ EXPECTED = {
     Verb.UNDO_END: {(SessionState.ENDED, c) for c in ANY},
     Verb.SEAL: {(SessionState.ENDED, c) for c in ANY},
     Verb.CANCEL: {(SessionState.SCHEDULED, c) for c in ANY},
-    Verb.CLAIM: set(itertools.product(("recording", "ended", "sealed"), ANY)),
+    Verb.CLAIM: set(itertools.product(("recording", "ended"), ANY)),
     Verb.RELATE: set(itertools.product(set(SessionState) - {SessionState.CANCELLED}, ANY)),
     Verb.VERIFY: set(itertools.product(("ended", "sealed", "archived", "transferred"), ANY)),
     Verb.ARCHIVE: {(SessionState.SEALED, c) for c in ANY},

@@ -11,7 +11,9 @@ from support.memory_store import MemoryStore
 
 from bidwitness.config import Settings, load_settings
 from bidwitness.storage.evidence.canonical import parse
-from bidwitness.storage.evidence.records import Record, check_record, leaf_hash, session_genesis
+from bidwitness.storage.evidence.chain import verify_session_chain
+from bidwitness.storage.evidence.records import leaf_hash
+from bidwitness.storage.evidence.session_records import SessionRecord as Facts
 from bidwitness.storage.footage import Footage
 from bidwitness.storage.index.alarms import open_alarm
 from bidwitness.storage.index.database import Database
@@ -100,7 +102,7 @@ class Desk:
             found = open_alarm(orm, kind, f"session:{session_id}")
             return None if found is None else found.cause
 
-    def facts(self, session_id: str) -> list[Record]:
+    def facts(self, session_id: str) -> list[Facts]:
         """Give the session's records, having checked its chain."""
         with self.index.read() as orm:
             rows = orm.execute(
@@ -108,16 +110,11 @@ class Desk:
                 .where(SessionRecord.session_id == session_id)
                 .order_by(SessionRecord.seq)
             ).all()
-        prev = session_genesis(session_id)
-        found: list[Record] = []
-        for number, (text, leaf) in enumerate(rows):
-            body = parse(text.encode())
-            facts = check_record(body)
-            assert (facts.place.seq, facts.place.prev) == (number, prev)
-            assert leaf == leaf_hash(body)
-            prev = leaf.hex()
-            found.append(facts)
-        return found
+        bodies = [parse(text.encode()) for text, _ in rows]
+        assert [leaf for _, leaf in rows] == [leaf_hash(body) for body in bodies]
+        facts, problems = verify_session_chain(bodies)
+        assert problems == []
+        return facts
 
     def records(self, session_id: str) -> list[str]:
         """Give the kinds of the session's records."""

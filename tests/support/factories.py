@@ -29,6 +29,7 @@ from bidwitness.storage.evidence.records import (
     leaf_hash,
     next_place,
     record_of,
+    utc_day,
 )
 from bidwitness.storage.index.audit import Who
 from bidwitness.storage.index.models import (
@@ -51,6 +52,7 @@ from bidwitness.storage.index.models import (
 from bidwitness.storage.sessions.create import create_session
 from bidwitness.storage.sessions.plan import NewBooking, NewItem, NewSession
 from bidwitness.storage.sessions.projects import NewLot, NewProject, create_project
+from bidwitness.storage.spool.layout import SegmentName, segment_path
 from bidwitness.words import (
     BookingRole,
     ClockQuality,
@@ -217,7 +219,8 @@ class Tape:
 
     def segment(self, from_us: int, to_us: int) -> Segment:
         body = f"{self.stream_id} {from_us} {to_us}".encode()
-        path = f"{self.stream_id}/{from_us}.mp4"
+        name = SegmentName(from_us, self.run, self.run_seq)
+        path = segment_path(self.stream_id, utc_day(from_us), name)
         if self.folder is not None:
             file = self.folder / path
             file.parent.mkdir(parents=True, exist_ok=True)
