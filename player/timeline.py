@@ -1,0 +1,287 @@
+"""The timeline of a session: what was due, what each stream holds and lacks, what happened when."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session as Orm
+
+from bidwitness.config import Settings
+from bidwitness.coverage import explain
+from bidwitness.errors import NotFound
+from bidwitness.intervals import Interval, intersect, subtract, union
+from bidwitness.storage.index.footage import gaps_in, segments_in
+from bidwitness.storage.index.models import (
+    Camera,
+    Event,
+    Init,
+    Marker,
+    Room,
+    Session,
+    Stream,
+    StreamStatus,
+    Track,
+)
+from bidwitness.storage.sessions.report import JOIN_US, Footage, NotedGap, Report
+from bidwitness.storage.sessions.reporting import session_report
+from bidwitness.words import (
+    GapCause,
+    Health,
+    MarkerAudience,
+    Medium,
+    Role,
+    SessionState,
+    StreamRole,
+)
+
+# Of the last moments of a running session nothing can be known yet.
+LAG_US = 5_000_000
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Footage of one run without a hole."""
+
+    interval: Interval
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaneGap:
+    """What is missing of a medium, or, without one, of the whole stream."""
+
+    interval: Interval
+    cause: GapCause
+    medium: Medium | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """What the index knows of a stream in a session. ``runs``: its segments with their runs."""
+
+    stream_id: str
+    role: StreamRole
+    camera_id: str
+    camera: str
+    room: str
+    footage: Footage
+    runs: tuple[tuple[Interval, str], ...]
+    # What the session's report misses of the camera, with its causes.
+    due_gaps: tuple[tuple[Medium, Interval, GapCause], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One stream's line: footage, gaps, and millionths held of what was wanted, by medium."""
+
+    stream_id: str
+    role: StreamRole
+    camera_id: str
+    camera: str
+    room: str
+    media: tuple[Medium, ...]
+    ranges: tuple[Range, ...]
+    gaps: tuple[LaneGap, ...]
+    coverage_ppm: Mapping[Medium, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    at_us: int
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    at_us: int
+    text: str
+    author: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """``live_until_us``: while the session records, up to where its footage has come."""
+
+    due: Interval | None
+    coverage_ppm: int | None
+    lanes: tuple[Lane, ...]
+    events: tuple[Moment, ...]
+    markers: tuple[Note, ...]
+    live_until_us: int | None
+
+
+def lane_of(facts: StreamFacts) -> Lane:
+    """Draw a stream's line: ranges of footage, and a cause for all that is missing. Pure."""
+    footage = facts.footage
+    # A camera that never came has no picture, which is what is missing.
+    media = tuple(m for m in Medium if m is Medium.PICTURE or footage.has(m))
+    missing: dict[Medium, list[tuple[Interval, GapCause]]] = {}
+    ppm: dict[Medium, int] = {}
+    for medium in media:
+        due = [(interval, cause) for m, interval, cause in facts.due_gaps if m == medium]
+        wanted = union([*footage.claims, *(interval for interval, _ in due)])
+        held = footage.held(medium)
+        noted = [(g.interval, g.cause) for g in footage.gaps if g.medium in (None, medium)]
+        lacking = subtract(wanted, held)
+        missing[medium] = [(m.interval, m.cause) for m in explain(lacking, [*noted, *due])]
+        whole = sum(interval.duration for interval in wanted)
+        found = sum(interval.duration for interval in intersect(wanted, held))
+        ppm[medium] = found * MILLION // whole if whole else MILLION
+    return Lane(
+        *(facts.stream_id, facts.role, facts.camera_id, facts.camera, facts.room),
+        media=media,
+        ranges=tuple(_ranges(facts.runs, footage.claims)),
+        gaps=tuple(_together(missing)),
+        coverage_ppm=ppm,
+    )
+
+
+def _ranges(runs: Iterable[tuple[Interval, str]], claims: Sequence[Interval]) -> list[Range]:
+    """Join the segments of each run, and cut them to what the session claims."""
+    out: list[Range] = []
+    ordered = sorted(runs, key=lambda item: (item[1], item[0]))
+    for run, group in groupby(ordered, key=lambda item: item[1]):
+        whole = union((interval for interval, _ in group), join_within=JOIN_US)
+        out += [Range(interval, run) for interval in intersect(whole, claims)]
+    return sorted(out, key=lambda item: item.interval)
+
+
+def _together(missing: Mapping[Medium, list[tuple[Interval, GapCause]]]) -> list[LaneGap]:
+    """Say once what is missing of every medium for the same cause."""
+    every = [set(gaps) for gaps in missing.values()]
+    common = set.intersection(*every) if len(every) > 1 else set()
+    out = [LaneGap(interval, cause, None) for interval, cause in common]
+    for medium, gaps in missing.items():
+        alone = medium if len(missing) > 1 else None
+        out += [LaneGap(i, cause, alone) for i, cause in gaps if (i, cause) not in common]
+    return sorted(out, key=lambda gap: (gap.interval, gap.medium or ""))
+
+
+def session_timeline(
+    orm: Orm, settings: Settings, session_id: str, now_us: int, roles: frozenset[Role], name: str
+) -> Timeline:
+    """Give the timeline of a session, with the markers that such a person may read.
+
+    Raises ``NotFound``.
+    """
+    session = orm.get(Session, session_id)
+    if session is None:
+        raise NotFound("There is no such session.")
+    report = session_report(orm, settings, session, now_us)
+    recording = session.state == SessionState.RECORDING
+    until = now_us - LAG_US if recording else now_us
+    facts = _streams(orm, session, report, until)
+    live = None
+    if recording:
+        ends = [i.end for stream in facts for i, _ in stream.runs]
+        live = min(max(ends, default=now_us), now_us)
+    return Timeline(
+        due=report.due,
+        coverage_ppm=report.coverage_ppm,
+        lanes=tuple(lane_of(stream) for stream in facts),
+        events=tuple(_events(orm, session_id)),
+        markers=tuple(_markers(orm, session_id, roles, name)),
+        live_until_us=live,
+    )
+
+
+def _streams(orm: Orm, session: Session, report: Report, until: int) -> list[StreamFacts]:
+    spans: dict[str, list[Interval]] = {}
+    for claim in session.claims:
+        end = min(claim.to_us or until, until)
+        if claim.withdrawn_us is None:
+            spans.setdefault(claim.stream_id, [])
+            if end > claim.from_us:
+                spans[claim.stream_id].append(Interval(claim.from_us, end))
+    query = (
+        select(Stream, Camera, Room)
+        .join(Camera, Camera.id == Stream.camera_id)
+        .join(Room, Room.id == Camera.room_id)
+        .where(Stream.id.in_(spans))
+        .order_by(Room.name, Camera.name, Camera.id, Stream.role)
+    )
+    out: list[StreamFacts] = []
+    for stream, camera, room in orm.execute(query):
+        claims = union(spans[stream.id])
+        footage, runs = _footage(orm, stream.id, claims, until)
+        gaps = [
+            (medium.medium, gap.interval, gap.cause)
+            for found in report.cameras
+            if found.camera_id == camera.id
+            for medium in found.media
+            for gap in medium.gaps
+        ]
+        out.append(
+            StreamFacts(
+                *(stream.id, stream.role, camera.id, camera.name, room.name),
+                footage=footage,
+                runs=tuple(runs),
+                due_gaps=tuple(gaps),
+            )
+        )
+    return out
+
+
+def _footage(
+    orm: Orm, stream_id: str, claims: Sequence[Interval], until: int
+) -> tuple[Footage, list[tuple[Interval, str]]]:
+    segments: dict[int, tuple[Interval, str, str]] = {}
+    gaps: dict[int, NotedGap] = {}
+    for span in claims:
+        for row in segments_in(orm, stream_id, span.start, span.end):
+            segments[row.id] = (Interval(row.from_us, row.to_us), row.init_id, row.run_id)
+        for gap in gaps_in(orm, stream_id, span.start, span.end):
+            medium = Medium(gap.medium) if gap.medium in set(Medium) else None
+            gaps[gap.id] = NotedGap(Interval(gap.from_us, gap.to_us), gap.cause, medium)
+    inits = {init for _, init, _ in segments.values()}
+    rows = orm.execute(select(Init.id, Init.tracks).where(Init.id.in_(inits)))
+    media = {key: frozenset(Medium(t["medium"]) for t in tracks) for key, tracks in rows}
+    tracks = frozenset(orm.scalars(select(Track.medium).where(Track.stream_id == stream_id)))
+    parts = [(interval, media.get(init, frozenset())) for interval, init, _ in segments.values()]
+    runs = [(interval, run) for interval, _, run in segments.values()]
+    noted = list(gaps.values())
+    if claims and claims[-1].end >= until:
+        newest = max((interval.end for interval, _ in runs), default=claims[0].start)
+        written = _being_written(orm, stream_id, newest, until, noted)
+        if written is not None:
+            parts.append((written, tracks))
+            runs.append((written, runs[-1][1] if runs else ""))
+    return Footage(stream_id, tuple(claims), tuple(parts), tuple(noted), tracks), runs
+
+
+def _being_written(
+    orm: Orm, stream_id: str, newest: int, until: int, noted: list[NotedGap]
+) -> Interval | None:
+    """Give what the recorder says it has written since ``newest``; note the gap of a silence."""
+    status = orm.get(StreamStatus, stream_id)
+    if status is None:
+        return None
+    known = max([newest, *(gap.interval.end for gap in noted if gap.medium is None)])
+    if status.state in (Health.OK, Health.DEGRADED):
+        start, end = max(known, status.since_us), status.last_us or 0
+        return Interval(start, end) if end > start else None
+    start = max(known, status.last_us or 0)
+    if until > start:
+        noted.append(NotedGap(Interval(start, until), status.cause or GapCause.OFFLINE))
+    return None
+
+
+def _events(orm: Orm, session_id: str) -> list[Moment]:
+    query = select(Event).where(Event.session_id == session_id).order_by(Event.at_us, Event.id)
+    return [Moment(row.at_us, row.kind, row.text or "") for row in orm.scalars(query)]
+
+
+def _markers(orm: Orm, session_id: str, roles: frozenset[Role], name: str) -> list[Note]:
+    """Give the markers meant for such a person, and her own."""
+    audiences = {MarkerAudience.ALL}
+    if roles & {Role.SUPERVISOR, Role.AUDITOR}:
+        audiences.add(MarkerAudience.SUPERVISION)
+    query = select(Marker).where(Marker.session_id == session_id).order_by(Marker.at_us)
+    return [
+        Note(row.at_us, row.text, row.author)
+        for row in orm.scalars(query)
+        if row.audience in audiences or row.author == name
+    ]
