@@ -88,14 +88,14 @@ def journal_days(volume: Path, stream: str) -> list[str]:
     )
 
 
-def last_entry(volume: Path, stream: str) -> JournalEntry | None:
-    """Give a stream's newest record on this volume, if any. Raises ``DamageFound``."""
+def last_entries(volume: Path, stream: str) -> list[JournalEntry]:
+    """Give the few newest records of a stream on this volume, in order. Raises ``DamageFound``."""
     for day in reversed(journal_days(volume, stream)):
         path = journal_path(volume, stream, day)
         entries = list(read_journal(path, _tail(path)))
         if entries:
-            return entries[-1]
-    return None
+            return entries
+    return []
 
 
 def _tail(path: Path) -> int:

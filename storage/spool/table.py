@@ -94,17 +94,27 @@ def wall_points(
     header: OpenHeader, anchors: Sequence[AnchorPoint], fragments: Sequence[OpenFragment]
 ) -> tuple[WallPoint, ...]:
     """Give what ties ticks to the wall: the anchors, or the fragments where there is none."""
-    points = [WallPoint(anchor.ticks, anchor.recorder_us) for anchor in anchors]
+    points = [WallPoint(anchor.ticks, anchor.recorder_us) for anchor in in_force(anchors)]
     scale = header.timescales[0][1]
     scales = dict(header.timescales)
     for item in fragments if not points else ():
         ticks = item.place.dts * scale // scales.get(item.place.track, scale)
-        points.append(WallPoint(ticks, item.wall_us))
-    rising: list[WallPoint] = []
-    for point in sorted(points):
-        if not rising or point.ticks > rising[-1].ticks:
-            rising.append(point)
-    return tuple(rising) or (WallPoint(0, header.run_started_us),)
+        if not points or ticks > points[-1].ticks:
+            points.append(WallPoint(ticks, item.wall_us))
+    return tuple(points) or (WallPoint(0, header.run_started_us),)
+
+
+def in_force(anchors: Sequence[AnchorPoint]) -> list[AnchorPoint]:
+    """Give the anchors with rising ticks: a later one replaces those at its tick or behind it.
+
+    That happens when it turns out that the camera's clock had stood still.
+    """
+    kept: list[AnchorPoint] = []
+    for anchor in anchors:
+        while kept and kept[-1].ticks >= anchor.ticks:
+            kept.pop()
+        kept.append(anchor)
+    return kept
 
 
 def encode_header(header: OpenHeader) -> bytes:

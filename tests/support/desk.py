@@ -1,127 +1,123 @@
-"""A small site with somebody at its desk: sessions planned, commands given, footage recorded."""
+"""A recorder's inner half on a table: segmenter and writer on a fake clock, and what they left."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import select
+from support.clock import START_US as UTC_START
 from support.clock import FakeClock
-from support.factories import HOUR, MINUTE, PERSON, Tape, a_room, a_session, booked, streams_of
-from support.memory_store import MemoryStore
+from support.fake_source import START_US as FIRST_ARRIVAL
 
-from bidwitness.config import Settings, load_settings
-from bidwitness.storage.evidence.canonical import parse
-from bidwitness.storage.evidence.chain import verify_session_chain
-from bidwitness.storage.evidence.records import leaf_hash
-from bidwitness.storage.evidence.session_records import SessionRecord as Facts
-from bidwitness.storage.footage import Footage
-from bidwitness.storage.index.alarms import open_alarm
-from bidwitness.storage.index.database import Database
-from bidwitness.storage.index.models import Claim, Gap, Room, Session, SessionRecord
-from bidwitness.storage.sessions.clockwork import tick
-from bidwitness.storage.sessions.commands import SessionCommands
-from bidwitness.storage.sessions.plan import NewBooking
-from bidwitness.storage.sessions.seal import Sealer
-from bidwitness.words import ClaimClass, Role
+from bidwitness.recorder.packets import Packet, SourceTrack
+from bidwitness.recorder.segmenter import Segmenter
+from bidwitness.recorder.writer import StreamSink, VolumeWriter
+from bidwitness.storage.evidence.records import GapFacts, SegmentFacts
+from bidwitness.storage.media.boxes import read_fragment, split_pieces
+from bidwitness.storage.spool.files import Files, SystemFiles
+from bidwitness.storage.spool.journal import JournalEntry, journal_days, read_journal
+from bidwitness.storage.spool.layout import journal_path
 
-ADMIN = frozenset({Role.SYSTEM_ADMIN})
+STREAM = "cam1main"
+# The first packet arrives at this UTC.
+UTC0 = UTC_START
+OFFSET = UTC_START - FIRST_ARRIVAL
 
 
 @dataclass
 class Desk:
-    """A site with two rooms of two cameras, and somebody who gives commands there."""
+    """One stream on one volume."""
 
-    index: Database
-    settings: Settings = field(default_factory=load_settings)
-    clock: FakeClock = field(default_factory=FakeClock)
-    spool: Path | None = None
-    store: MemoryStore = field(default_factory=MemoryStore)
+    volume: Path
+    files: Files
+    clock: FakeClock
+    writer: VolumeWriter
+    sink: StreamSink
 
-    def __post_init__(self) -> None:
-        with self.index.write() as orm:
-            self.one = a_room(orm, "评标室一", cameras=2)
-            self.two = a_room(orm, "评标室二", cameras=2)
-            self.streams = {r.id: streams_of(orm, r) for r in (self.one, self.two)}
+    @classmethod
+    def on(cls, volume: Path, files: Files | None = None, limit: int = 64 << 20) -> "Desk":
+        clock = FakeClock(UTC_START, FIRST_ARRIVAL)
+        seam = files or SystemFiles()
+        writer = VolumeWriter(
+            volume, seam, clock, site="site-1", recorder="recorder-1", limit_bytes=limit
+        )
+        return cls(volume, seam, clock, writer, writer.sink(STREAM))
 
-    @property
-    def now(self) -> int:
-        return self.clock.utc_us()
+    def segmenter(
+        self, tracks: tuple[SourceTrack, ...], segment_s: float = 4, sound_wanted: bool = True
+    ) -> Segmenter:
+        return Segmenter(
+            STREAM,
+            tracks,
+            self.sink,
+            segment_us=int(segment_s * 1e6),
+            utc_minus_monotonic=OFFSET,
+            sound_wanted=sound_wanted,
+        )
 
-    def plan(self, *bookings: NewBooking) -> str:
-        with self.index.write() as orm:
-            return a_session(orm, self.clock, self.settings, *bookings).id
+    def play(self, segmenter: Segmenter, packets: list[Packet], every_us: int = 200_000) -> None:
+        """Push packets at their times; the writer works as often as its thread would."""
+        worked = self.clock.monotonic_us()
+        for packet in packets:
+            self.clock.advance(max(0, packet.arrived_us - self.clock.monotonic_us()))
+            segmenter.push(packet)
+            if self.clock.monotonic_us() - worked >= every_us:
+                worked = self.clock.monotonic_us()
+                self.writer.work()
 
-    def book(self, room: Room, after: int = 0, hours: int = 1) -> NewBooking:
-        return booked(room, self.now + after, self.now + after + hours * HOUR)
+    def finish(self, segmenter: Segmenter) -> None:
+        segmenter.finish()
+        self.writer.work(sync=True)
 
-    def do(
-        self, act: Callable[[SessionCommands], object], roles: frozenset[Role] | None = ADMIN
-    ) -> None:
-        with self.index.write() as orm:
-            act(SessionCommands(orm, self.clock, self.settings, PERSON, roles))
+    def left(self) -> "Left":
+        return Left(self.volume)
 
-    def started(self, room: Room) -> str:
-        session = self.plan(self.book(room))
-        self.do(lambda c: c.start(session))
-        return session
 
-    def session(self, session_id: str) -> Session:
-        with self.index.read() as orm:
-            return orm.get_one(Session, session_id)
+@dataclass(frozen=True)
+class Left:
+    """What a volume holds of the stream."""
 
-    def claims(self, session_id: str) -> list[tuple[str, int, int | None, ClaimClass]]:
-        with self.index.read() as orm:
-            rows = orm.scalars(
-                select(Claim).where(Claim.session_id == session_id).order_by(Claim.from_us)
-            )
-            return [(c.stream_id, c.from_us, c.to_us, c.klass) for c in rows]
-
-    def spans(self, session_id: str) -> set[tuple[int, int | None]]:
-        return {(start, end) for _, start, end, _ in self.claims(session_id)}
-
-    def tick(self, after_s: float = 0) -> None:
-        """Let time pass, and the clockwork look."""
-        self.clock.sleep(after_s)
-        tick(self.index, self.clock, self.settings)
+    volume: Path
 
     @property
-    def sealer(self) -> Sealer:
-        assert self.spool is not None
-        footage = Footage(self.spool, self.store)
-        return Sealer(self.index, self.clock, self.settings, footage)
+    def entries(self) -> list[JournalEntry]:
+        return [
+            entry
+            for day in journal_days(self.volume, STREAM)
+            for entry in read_journal(journal_path(self.volume, STREAM, day))
+        ]
 
-    def film(self, streams: Iterable[str], from_us: int, to_us: int, each_us: int = MINUTE) -> None:
-        """Record streams: main with sound, as their recorder would commit it."""
-        with self.index.write() as orm:
-            for stream in streams:
-                Tape(orm, stream, self.spool).segments(from_us, to_us, each_us)
+    @property
+    def segments(self) -> list[SegmentFacts]:
+        return [r for e in self.entries if isinstance(r := e.read(), SegmentFacts)]
 
-    def alarm(self, kind: str, session_id: str) -> str | None:
-        """Give the cause of the open alarm of that kind about a session."""
-        with self.index.read() as orm:
-            found = open_alarm(orm, kind, f"session:{session_id}")
-            return None if found is None else found.cause
+    @property
+    def gaps(self) -> list[GapFacts]:
+        return [r for e in self.entries if isinstance(r := e.read(), GapFacts)]
 
-    def facts(self, session_id: str) -> list[Facts]:
-        """Give the session's records, having checked its chain."""
-        with self.index.read() as orm:
-            rows = orm.execute(
-                select(SessionRecord.body, SessionRecord.leaf)
-                .where(SessionRecord.session_id == session_id)
-                .order_by(SessionRecord.seq)
-            ).all()
-        bodies = [parse(text.encode()) for text, _ in rows]
-        assert [leaf for _, leaf in rows] == [leaf_hash(body) for body in bodies]
-        facts, problems = verify_session_chain(bodies)
-        assert problems == []
-        return facts
+    @property
+    def paths(self) -> list[Path]:
+        """Files of segments, in the order of the journal."""
+        return [self.volume / str(e.facts["path"]) for e in self.entries if "path" in e.facts]
 
-    def records(self, session_id: str) -> list[str]:
-        """Give the kinds of the session's records."""
-        return [facts.T for facts in self.facts(session_id)]
+    @property
+    def others(self) -> list[Path]:
+        """Files that are no closed segment and no journal."""
+        ends = (".mp4", ".ndjson")
+        return [p for p in self.volume.rglob("*") if p.is_file() and p.suffix not in ends]
 
-    def edges(self, session_id: str) -> list[tuple[str, int, int]]:
-        """Give the gaps stored for the session: cause, from, to."""
-        with self.index.read() as orm:
-            rows = orm.scalars(select(Gap).where(Gap.session_id == session_id))
-            return sorted((g.cause.value, g.from_us, g.to_us) for g in rows)
+    def joined(self) -> bytes:
+        """The init once, then all fragments of all segments."""
+        out = b""
+        for path in self.paths:
+            pieces = list(split_pieces([path.read_bytes()]))
+            out += b"".join(piece.data for piece in pieces[1 if out else 0 :])
+        return out
+
+    def fragments_of(self, track: int) -> list[tuple[int, int]]:
+        """(decode time, duration) of every fragment of a track, in order."""
+        found = [
+            read_fragment(piece.data)
+            for path in self.paths
+            for piece in split_pieces([path.read_bytes()])
+            if not piece.is_init
+        ]
+        return [(f.dts, f.duration) for f in found if f.track == track]

@@ -11,7 +11,7 @@ from bidwitness.storage.spool.files import SystemFiles
 from bidwitness.storage.spool.journal import (
     encode_line,
     journal_days,
-    last_entry,
+    last_entries,
     read_journal,
     repair_journal,
 )
@@ -80,13 +80,12 @@ def test_repair_refuses_damage_in_the_middle(tmp_path: Path) -> None:
 
 
 def test_the_newest_record_is_found_across_days(tmp_path: Path) -> None:
-    assert last_entry(tmp_path, STREAM) is None
+    assert last_entries(tmp_path, STREAM) == []
     one, two = lines(2)
     written(tmp_path, one + two, "20231114")
     written(tmp_path, b"", "20231115")
     assert journal_days(tmp_path, STREAM) == ["20231114", "20231115"]
-    last = last_entry(tmp_path, STREAM)
-    assert last is not None and last.read().place.seq == 1
+    assert last_entries(tmp_path, STREAM)[-1].read().place.seq == 1
 
 
 def test_only_the_end_of_a_long_journal_is_read(
@@ -96,6 +95,6 @@ def test_only_the_end_of_a_long_journal_is_read(
     whole = lines(9)
     path = written(tmp_path, b"garbage\n" + b"".join(whole) + b"torn")
     assert repair_journal(SystemFiles(), path) == 4
-    last = last_entry(tmp_path, STREAM)
-    assert last is not None and last.read().place.seq == 8
+    last = last_entries(tmp_path, STREAM)[-1]
+    assert last.read().place.seq == 8
     assert last.end == path.stat().st_size

@@ -1,0 +1,69 @@
+"""What a camera gives, as values: tracks and packets. The seam that tests put a fake behind."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bidwitness.addresses import CameraAddress
+from bidwitness.errors import CameraError
+from bidwitness.words import GapCause, Medium
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTrack:
+    """A track as the camera declares it. Timestamps count ``rate`` ticks a second.
+
+    ``codec`` is libav's name (h264, hevc, aac, pcm_alaw, pcm_mulaw); ``extradata`` what came with
+    the description, possibly nothing.
+    """
+
+    medium: Medium
+    codec: str
+    rate: int
+    extradata: bytes = field(default=b"", repr=False)
+    channels: int = 0
+
+
+@dataclass(slots=True)
+class Packet:
+    """One access unit or block of sound as it arrived.
+
+    ``track`` is a position in the source's ``tracks``; times are in ticks of that track,
+    ``arrived_us`` is the recorder's monotonic clock, ``camera_us`` the camera's UTC if it has
+    said so.
+    """
+
+    track: int
+    data: bytes
+    pts: int | None
+    dts: int | None
+    duration: int
+    key: bool
+    arrived_us: int
+    camera_us: int | None = None
+
+
+class SourceLost(CameraError):
+    """A connection that worked has ended; ``cause`` is the gap's."""
+
+    def __init__(self, detail: str, cause: GapCause) -> None:
+        super().__init__(detail)
+        self.cause = cause
+
+
+class PacketSource(Protocol):
+    """One connection to a stream."""
+
+    @property
+    def tracks(self) -> tuple[SourceTrack, ...]: ...
+
+    def packets(self) -> Iterator[Packet]:
+        """Give packets as they arrive. Never ends but by ``SourceLost``."""
+
+    def close(self) -> None: ...
+
+
+class OpenSource(Protocol):
+    """Connects. Raises ``CameraError`` or ``InvalidInput`` with one message made for people."""
+
+    def __call__(self, address: CameraAddress, *, with_sound: bool) -> PacketSource: ...

@@ -1,0 +1,215 @@
+"""What a crash left on a volume, finished or rolled back. Doing it twice changes nothing.
+
+A stream's steps and what recovery makes of each::
+
+    .table + .part, being written      every whole fragment that the table lists becomes a segment
+    .table + .mp4, not in the journal  its record is written
+    .table + .mp4, in the journal      the table goes
+    .table alone                       goes: nothing was durable yet
+    .part without a readable table     set aside under another name, and reported
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from bidwitness.errors import DamageFound
+from bidwitness.recorder.chain import Chain
+from bidwitness.recorder.closing import (
+    SegmentDigest,
+    index_facts,
+    segment_facts,
+    segment_table,
+)
+from bidwitness.storage.media.boxes import Splitter
+from bidwitness.storage.spool.blob import US
+from bidwitness.storage.spool.files import Files
+from bidwitness.storage.spool.journal import journal_days, read_journal
+from bidwitness.storage.spool.layout import (
+    CLOSED,
+    PART,
+    TABLE,
+    journal_path,
+    parse_name,
+    segment_path,
+    stream_dir,
+)
+from bidwitness.storage.spool.table import (
+    AnchorPoint,
+    OpenFragment,
+    OpenHeader,
+    OpenTable,
+    in_force,
+    read_table,
+)
+from bidwitness.words import ClockQuality
+
+log = logging.getLogger(__name__)
+
+SET_ASIDE = ".set_aside"
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """As much of a file as is whole and listed."""
+
+    header: OpenHeader
+    fragments: tuple[OpenFragment, ...]
+    anchors: tuple[AnchorPoint, ...]
+    digest: SegmentDigest
+
+
+def recover_stream(volume: Path, stream: str, files: Files, chain: Chain) -> int:
+    """Bring a stream's folder and its chain in order; give the number of segments recovered.
+
+    Raises ``OSError`` as the disk does, ``DamageFound`` if the journal is broken.
+    """
+    chain.load()
+    recovered = 0
+    for stem in _leftovers(stream_dir(volume, stream)):
+        recovered += _recover(volume, stream, stem, files, chain)
+    return recovered
+
+
+def _leftovers(folder: Path) -> list[Path]:
+    """Give what is unfinished, as paths without ending, oldest first."""
+    found = {path.with_suffix("") for path in _with_endings(folder, (PART, TABLE))}
+    named = {path: name for path in found if (name := parse_name(path.name)) is not None}
+    return sorted(named, key=lambda path: (named[path].start_us, named[path].run_seq))
+
+
+def _with_endings(folder: Path, endings: tuple[str, ...]) -> Iterator[Path]:
+    if folder.is_dir():
+        yield from (path for path in folder.glob("*/*") if path.suffix in endings)
+
+
+def _recover(volume: Path, stream: str, stem: Path, files: Files, chain: Chain) -> int:
+    part, table_path, closed = (Path(f"{stem}{ending}") for ending in (PART, TABLE, CLOSED))
+    name = parse_name(stem.name)
+    assert name is not None, "only segments' names are looked at"
+    path = segment_path(stream, stem.parent.name, name)
+    present = part if part.is_file() else closed
+    if not present.is_file() or (present is closed and _is_journalled(volume, stream, path)):
+        return _drop(files, table_path)
+    try:
+        table = read_table(table_path.read_bytes())
+    except (FileNotFoundError, DamageFound):
+        return _set_aside(files, part, table_path)
+    whole = _whole_part(present, table)
+    if not whole.fragments and present is part:
+        files.unlink(part)
+        return _drop(files, table_path)
+    if not whole.fragments:
+        return _set_aside(files, closed, table_path)
+    if present.stat().st_size > whole.digest.size:
+        files.truncate(present, whole.digest.size)
+    if present is part:
+        _sync_file(files, part)
+        files.rename(part, closed)
+        files.sync_dir(part.parent)
+    _journal(path, whole, chain)
+    _drop(files, table_path)
+    log.warning(
+        "a segment was recovered after a crash",
+        extra={"facts": {"stream": stream, "path": path, "fragments": len(whole.fragments)}},
+    )
+    return 1
+
+
+def _drop(files: Files, table_path: Path) -> int:
+    if table_path.is_file():
+        files.unlink(table_path)
+        files.sync_dir(table_path.parent)
+    return 0
+
+
+def _set_aside(files: Files, part: Path, table_path: Path) -> int:
+    """Keep bytes that nothing says anything about, where nobody takes them for a segment."""
+    if part.is_file():
+        if part.stat().st_size == 0:
+            files.unlink(part)
+        else:
+            files.rename(part, part.with_suffix(SET_ASIDE))
+            log.error("footage without a table was set aside", extra={"facts": {"path": part}})
+        files.sync_dir(part.parent)
+    return _drop(files, table_path)
+
+
+def _is_journalled(volume: Path, stream: str, path: str) -> bool:
+    return any(
+        entry.facts.get("path") == path
+        for day in journal_days(volume, stream)[-3:]
+        for entry in read_journal(journal_path(volume, stream, day))
+    )
+
+
+def _whole_part(path: Path, table: OpenTable) -> _Whole:
+    """Read a file as far as each fragment is whole and is the one that the table lists."""
+    digest = SegmentDigest()
+    kept: list[OpenFragment] = []
+    splitter = Splitter()
+    wanted = iter(table.fragments)
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            try:
+                pieces = splitter.feed(chunk)
+            except DamageFound:
+                break
+            for piece in pieces:
+                if piece.is_init:
+                    digest.add(piece.data)
+                    continue
+                item = next(wanted, None)
+                if item is None or not _is_listed(piece.data, piece.offset, item):
+                    return _Whole(table.header, tuple(kept), table.anchors, digest)
+                digest.add(piece.data)
+                kept.append(item)
+    return _Whole(table.header, tuple(kept), table.anchors, digest)
+
+
+def _is_listed(data: bytes, offset: int, item: OpenFragment) -> bool:
+    one = SegmentDigest()
+    return (item.place.offset, item.place.size) == (offset, len(data)) and one.add(
+        data
+    ) == item.leaf
+
+
+def _sync_file(files: Files, path: Path) -> None:
+    """What was written before a crash may still be in memory only."""
+    handle = files.open_append(path)
+    try:
+        files.sync(handle)
+    finally:
+        files.close(handle)
+
+
+def _journal(path: str, whole: _Whole, chain: Chain) -> None:
+    anchors = _anchors(whole)
+    cameras = [anchor.camera_us is not None for anchor in anchors]
+    quality = ClockQuality.CAMERA if cameras[0] else ClockQuality.ARRIVAL
+    table = segment_table(whole.header, whole.fragments, anchors)
+    chain.append(
+        anchors[0].recorder_us,
+        lambda place: segment_facts(
+            place, whole.header, whole.fragments, anchors, quality, whole.digest
+        ),
+        index_facts(PurePosixPath(path), whole.header, table),
+    )
+
+
+def _anchors(whole: _Whole) -> list[AnchorPoint]:
+    """Give the anchors that were written, and one at the end of the last fragment."""
+    scale = whole.header.timescales[0][1]
+    scales = dict(whole.header.timescales)
+    last = max(whole.fragments, key=lambda f: f.place.end * scale // scales[f.place.track])
+    end = last.place.end * scale // scales[last.place.track]
+    end_us = last.wall_us + last.place.duration * US // scales[last.place.track]
+    known = [anchor for anchor in in_force(whole.anchors) if anchor.ticks < end]
+    if not known:
+        first = whole.fragments[0]
+        ticks = first.place.dts * scale // scales[first.place.track]
+        known = [AnchorPoint(ticks, 0, first.wall_us, None)]
+    passed = end_us - known[-1].recorder_us
+    return [*known, AnchorPoint(end, known[-1].monotonic_us + max(0, passed), end_us, None)]

@@ -1,0 +1,375 @@
+"""Cuts a run into segments and those into fragments. Knows no disk and no socket.
+
+A fragment is at most half a second of one track, whatever the camera's GOP and whether or not its
+sound comes. A segment ends at the first key frame after its length or after an instant that was
+asked for; without a key frame it ends all the same, late.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from bidwitness.errors import CameraError, DamageFound
+from bidwitness.ids import new_id
+from bidwitness.recorder.nal import config_of, parse_access_unit
+from bidwitness.recorder.packets import Packet, SourceLost, SourceTrack
+from bidwitness.recorder.sound import AacTrack, G711Track, SoundChunk, SoundTrack
+from bidwitness.recorder.timing import RunTimer, WallJump
+from bidwitness.recorder.values import ALL, SOUND, Begin, End, GapNote, Piece, SegmentSink
+from bidwitness.storage.media.boxes import read_init
+from bidwitness.storage.media.fragments import Sample, write_fragment
+from bidwitness.storage.media.g711 import ALAW, MULAW
+from bidwitness.storage.media.init import TrackSpec, write_init
+from bidwitness.storage.spool.blob import US
+from bidwitness.storage.spool.table import AnchorPoint, OpenHeader, in_force
+from bidwitness.words import GapCause, Medium
+
+PICTURE_ID, SOUND_ID = 1, 2
+FRAGMENT_US = US // 2
+# A step of more than this between two pictures is footage that is missing.
+HOLE_US = US
+SILENCE_US = 2 * US
+ANCHOR_EVERY_US = 10 * US
+# How long a segment may wait for a key frame to end at (the index relies on 900 s at most).
+FORCED_AFTER_US = 120 * US
+LONGEST_US = 840 * US
+_ENTRIES = {"h264": "avc1", "hevc": "hev1"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    body: bytes
+    dts: int
+    cts: int
+    key: bool
+
+
+class Segmenter:
+    """Takes one connection's packets, hands segments to a sink.
+
+    ``cuts`` may be set at any time: instants (µs UTC) to end a segment after.
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        tracks: tuple[SourceTrack, ...],
+        sink: SegmentSink,
+        *,
+        segment_us: int,
+        utc_minus_monotonic: int,
+        sound_wanted: bool,
+    ) -> None:
+        self.cuts: tuple[int, ...] = ()
+        self.frames = 0
+        self.run = ""
+        self._stream = stream
+        self._tracks = tracks
+        self._sink = sink
+        self._segment_us = segment_us
+        self._forced_us = min(segment_us + FORCED_AFTER_US, LONGEST_US)
+        self._sound_wanted = sound_wanted
+        self._picture = next(i for i, t in enumerate(tracks) if t.medium is Medium.PICTURE)
+        self._rate = tracks[self._picture].rate
+        self._codec = tracks[self._picture].codec
+        self._timer = RunTimer(
+            tuple(track.rate for track in tracks), self._picture, utc_minus_monotonic
+        )
+        self._sound_place, self._sound = _sound_track(tracks)
+        self._sets: tuple[bytes, ...] = ()
+        self._lead: list[bytes] = []
+        self._init = b""
+        self._init_id = ""
+        self._run_started_us = 0
+        self._sequence = 0
+        self._segment = -1
+        self._held: _Picture | None = None
+        self._samples: list[Sample] = []
+        self._fragment_dts = 0
+        self._nominal = self._rate // 25
+        self._open = False
+        # Why nothing is handed on at present, if so.
+        self.suspended: GapCause | None = None
+        self._handed_ticks = 0
+        self._anchors: list[AnchorPoint] = []
+        self._segment_start_us = 0
+        self._sound_until_us = 0
+        self._silent = False
+
+    def push(self, packet: Packet) -> None:
+        """Take a packet.
+
+        Raises ``SourceLost`` (``source_changed``) when the camera changes its picture's
+        parameters: another init, so another run.
+        """
+        if packet.track == self._picture:
+            self._push_picture(packet)
+        elif packet.track == self._sound_place and self.run and self._sound is not None:
+            stamp = packet.pts if packet.dts is None else packet.dts
+            dts = self._timer.place(packet.track, stamp, packet.arrived_us)
+            for chunk in self._sound.push(packet.data, dts, packet.duration):
+                self._emit_sound(chunk)
+
+    def finish(self) -> None:
+        """The connection has ended: hand on what is left."""
+        held, self._held = self._held, None
+        if held is not None and self._open:
+            end = held.dts + self._nominal
+            self._finish_picture(held, end)
+            self._flush_picture()
+            self._end_segment(end + held.cts)
+
+    @property
+    def corrected_stamps(self) -> int:
+        """Count stamps that could not be true."""
+        return self._timer.corrected
+
+    def _push_picture(self, packet: Packet) -> None:
+        unit = parse_access_unit(packet.data, self._codec)
+        if unit.sets and self.run:
+            self._check_unchanged(unit.sets)
+        if not unit.picture:
+            # Parameter sets sent as a packet of their own belong to the picture that follows.
+            self._lead.append(unit.body)
+            if unit.sets and not self.run:
+                self._sets = unit.sets
+            return
+        body = b"".join((*self._lead, unit.body)) if self._lead else unit.body
+        self._lead.clear()
+        if not self.run and not (packet.key and self._start_run(unit.sets or self._sets)):
+            return
+        cts = packet.pts - packet.dts if packet.pts is not None and packet.dts is not None else 0
+        dts = self._timer.place(self._picture, packet.dts, packet.arrived_us)
+        cts = cts if 0 <= cts <= 2 * self._rate else 0
+        jump = self._timer.observe(dts + cts, packet.arrived_us, packet.camera_us)
+        if jump is not None:
+            self._wall_jumped(jump)
+        self.frames += 1
+        self._add(_Picture(body, dts, cts, packet.key))
+
+    def _start_run(self, sets: tuple[bytes, ...]) -> bool:
+        """Make the init, if this key frame or the description shows the parameters."""
+        declared = self._tracks[self._picture].extradata
+        sets = sets or parse_access_unit(declared, self._codec).sets
+        try:
+            config = config_of(sets, self._codec)
+        except DamageFound as error:
+            raise CameraError(f"The camera's picture cannot be kept: {error.detail}") from None
+        specs = [
+            TrackSpec(
+                *(PICTURE_ID, Medium.PICTURE, _ENTRIES[self._codec], self._rate, config.record),
+                *(config.width, config.height),
+            )
+        ]
+        if self._sound is not None:
+            specs.append(self._sound.spec(SOUND_ID))
+        self._sets = sets
+        self._init = write_init(specs)
+        self._init_id = hashlib.sha256(self._init).hexdigest()
+        self.run = new_id()
+        return True
+
+    def _check_unchanged(self, sets: tuple[bytes, ...]) -> None:
+        known = set(self._sets)
+        for nal in sets:
+            # A picture parameter set may come anew at any time; the others describe the stream.
+            is_pps = nal[0] & 0x1F == 8 if self._codec == "h264" else nal[0] >> 1 & 0x3F == 34
+            if not is_pps and nal not in known:
+                raise SourceLost(
+                    "The camera has changed its picture's parameters.", GapCause.SOURCE_CHANGED
+                )
+
+    def _add(self, picture: _Picture) -> None:
+        held, self._held = self._held, picture
+        if held is not None and self._open:
+            self._finish_picture(held, picture.dts)
+        if self._sink.trouble is not None and self.suspended is None:
+            self._suspend(self._sink.trouble)
+        if self.suspended is not None:
+            self._resume_at(picture)
+        elif not self._open:
+            self._begin_segment(picture)
+        elif self._cut_due(picture):
+            self._flush_picture()
+            self._end_segment(picture.dts + picture.cts)
+            self._begin_segment(picture)
+        elif picture.key or self._is_full(picture):
+            self._flush_picture()
+
+    def _finish_picture(self, picture: _Picture, following: int) -> None:
+        """Now that the next one's time is known, so is this one's length."""
+        length = following - picture.dts
+        hole = length * US // self._rate > HOLE_US
+        if hole:
+            length = self._nominal
+        else:
+            self._nominal = length
+        if not self._samples:
+            self._fragment_dts = picture.dts
+        self._samples.append(Sample(picture.body, length, picture.key, picture.cts))
+        if hole:
+            self._flush_picture()
+            start, end = self._wall(picture.dts + length), self._wall(following)
+            self._sink.gap(GapNote(GapCause.STALL, ALL, start, end))
+
+    def _is_full(self, picture: _Picture) -> bool:
+        if not self._samples:
+            return False
+        return (picture.dts + self._nominal - self._fragment_dts) * US > FRAGMENT_US * self._rate
+
+    def _cut_due(self, picture: _Picture) -> bool:
+        start, now = self._segment_start_us, self._wall(picture.dts + picture.cts)
+        if not picture.key:
+            return now - start >= self._forced_us
+        return now - start >= self._segment_us or any(start < cut <= now for cut in self.cuts)
+
+    def _wall(self, ticks: int) -> int:
+        """Give the recorder's UTC of a tick of the picture."""
+        return self._timer.wall.recorder_us(ticks * US // self._rate)
+
+    def _anchor(self, ticks: int) -> AnchorPoint:
+        file_us = ticks * US // self._rate
+        wall = self._timer.wall
+        return AnchorPoint(
+            *(ticks, wall.monotonic_us(file_us), wall.recorder_us(file_us)),
+            wall.camera_us(file_us),
+        )
+
+    def _begin_segment(self, picture: _Picture) -> None:
+        ticks = picture.dts + picture.cts
+        anchor = self._anchor(ticks)
+        self._segment += 1
+        self._segment_start_us = anchor.recorder_us
+        if self._segment == 0:
+            self._run_started_us = self._sound_until_us = anchor.recorder_us
+        source = self._tracks[self._sound_place].codec if self._sound is not None else None
+        header = OpenHeader(
+            *(self._stream, self.run, self._segment, self._run_started_us),
+            *(self._init_id, len(self._init)),
+            tuple((t.id, t.medium.value, t.codec, t.timescale) for t in read_init(self._init)),
+            source if source in (ALAW, MULAW) else None,
+        )
+        self._anchors = [anchor]
+        self._open = True
+        if isinstance(self._sound, G711Track):
+            self._sound.restart()
+        self._sink.begin(Begin(anchor.recorder_us, self._init, header, anchor))
+
+    def _end_segment(self, ticks: int) -> None:
+        if not self._open:
+            return
+        if self._sound is not None:
+            for chunk in self._sound.flush():
+                self._emit_sound(chunk)
+        end = self._anchor(ticks)
+        self._note_silence(end.recorder_us)
+        self._open = False
+        self._sink.end(self._end_facts(end))
+
+    def _end_facts(self, end: AnchorPoint) -> End:
+        # What was not known of the camera's clock at the time is known now.
+        anchors = tuple(
+            anchor if anchor.camera_us is not None else self._with_camera(anchor)
+            for anchor in self._anchors
+        )
+        start = anchors[0].ticks * US // self._rate
+        return End(end, anchors, self._timer.wall.quality(start))
+
+    def _with_camera(self, anchor: AnchorPoint) -> AnchorPoint:
+        camera_us = self._timer.wall.camera_us(anchor.ticks * US // self._rate)
+        return AnchorPoint(anchor.ticks, anchor.monotonic_us, anchor.recorder_us, camera_us)
+
+    def _flush_picture(self) -> None:
+        if not self._samples:
+            return
+        samples, self._samples = self._samples, []
+        dts = self._fragment_dts
+        duration = sum(sample.duration for sample in samples)
+        self._sequence += 1
+        data = write_fragment(self._sequence, PICTURE_ID, dts, samples)
+        self._sink.piece(
+            Piece(
+                *(data, PICTURE_ID, dts, duration, len(samples), samples[0].key),
+                *(self._wall(dts), self._wall(dts + duration)),
+            )
+        )
+        self._handed_ticks = dts + duration
+        anchor = self._anchor(dts)
+        if anchor.recorder_us - self._anchors[-1].recorder_us > ANCHOR_EVERY_US:
+            self._anchors.append(anchor)
+            self._sink.anchor(anchor)
+
+    def _emit_sound(self, chunk: SoundChunk) -> None:
+        start = self._sound_wall(chunk.dts)
+        end = self._sound_wall(chunk.dts + chunk.duration)
+        if self._open:
+            self._note_silence(start)
+            self._sequence += 1
+            data = write_fragment(self._sequence, SOUND_ID, chunk.dts, chunk.samples)
+            self._sink.piece(
+                Piece(
+                    *(data, SOUND_ID, chunk.dts, chunk.duration, len(chunk.samples), True),
+                    *(start, end, chunk.g711, chunk.zeros),
+                )
+            )
+            self._silent = False
+        self._sound_until_us = max(self._sound_until_us, end)
+
+    def _sound_wall(self, ticks: int) -> int:
+        return self._timer.wall.recorder_us(self._timer.file_us(self._sound_place, ticks))
+
+    def _note_silence(self, until_us: int) -> None:
+        """State sound that is missing: at its return, and at the end of each segment."""
+        if not self._sound_wanted:
+            return
+        if until_us - self._sound_until_us > (0 if self._silent else SILENCE_US):
+            self._sink.gap(GapNote(GapCause.NO_AUDIO, SOUND, self._sound_until_us, until_us))
+            self._sound_until_us = until_us
+            self._silent = True
+
+    def _wall_jumped(self, jump: WallJump) -> None:
+        ticks = jump.file_us * self._rate // US
+        file_us = ticks * US // self._rate
+        monotonic = self._timer.wall.monotonic_us(file_us)
+        for anchor in (
+            AnchorPoint(ticks - 1, monotonic, jump.before_us, None),
+            AnchorPoint(ticks, monotonic, jump.after_us, self._timer.wall.camera_us(file_us)),
+        ):
+            if self._open and anchor.ticks > self._anchors[0].ticks:
+                self._anchors = in_force([*self._anchors, anchor])
+                self._sink.anchor(anchor)
+        self._sink.gap(GapNote(GapCause.STALL, ALL, jump.before_us, jump.after_us))
+
+    def _suspend(self, cause: GapCause) -> None:
+        """Nothing can be written: give up what is in hand, and wait."""
+        self.suspended = cause
+        self._samples.clear()
+        if self._open:
+            self._open = False
+            end = self._anchor(max(self._handed_ticks, self._anchors[0].ticks + 1))
+            self._sink.end(self._end_facts(end))
+
+    def _resume_at(self, picture: _Picture) -> None:
+        if self._sink.trouble is not None:
+            self._sink.trouble_seen()
+            return
+        if not picture.key:
+            return
+        start = self._wall(picture.dts + picture.cts)
+        since = self._sink.kept_until_us or start
+        if self.suspended is not None and since < start:
+            self._sink.gap(GapNote(self.suspended, ALL, since, start))
+        self.suspended = None
+        self._sound_until_us = max(self._sound_until_us, start)
+        self._begin_segment(picture)
+
+
+def _sound_track(tracks: tuple[SourceTrack, ...]) -> tuple[int, SoundTrack | None]:
+    """Give the position of the sound that can be kept, and what keeps it."""
+    for place, track in enumerate(tracks):
+        if track.medium is not Medium.SOUND:
+            continue
+        if track.codec in (ALAW, MULAW):
+            return place, G711Track(track.codec, track.rate, track.channels)
+        if track.codec == "aac" and len(track.extradata) >= 2:
+            return place, AacTrack(track.extradata, track.rate)
+    return -1, None

@@ -1,0 +1,190 @@
+"""RTSP by libav: the one place of the recorder that opens an address."""
+
+import struct
+from collections.abc import Iterator, Sequence
+
+import av
+from av.error import FFmpegError
+
+from bidwitness.addresses import CameraAddress, resolve_camera
+from bidwitness.clock import Clock
+from bidwitness.errors import CameraError, InvalidInput
+from bidwitness.recorder.nal import H264, HEVC
+from bidwitness.recorder.packets import Packet, SourceLost, SourceTrack
+from bidwitness.storage.media.g711 import ALAW, MULAW
+from bidwitness.words import GapCause, Medium
+
+OPEN_TIMEOUT_S = 10.0
+# A camera that sends nothing for so long is taken to have stopped.
+READ_TIMEOUT_S = 5.0
+_TIMED_OUT_US = int(READ_TIMEOUT_S * 990_000)
+PICTURE_CODECS = (H264, HEVC)
+SOUND_CODECS = ("aac", ALAW, MULAW)
+
+# What we declare to open, and nothing that libav may be told by a camera (design: closed list).
+_PROTOCOLS = {"rtsp": "tcp", "rtsps": "tls,tcp", "rtsph": "http,tcp"}
+_TRANSPORT = {"rtsp": "tcp", "rtsps": "tcp", "rtsph": "http"}
+_PRFT = struct.Struct("=qi")
+
+
+class RtspSource:
+    """One open RTSP connection. Made by ``open_rtsp``."""
+
+    def __init__(
+        self, container: av.container.InputContainer, host: str, clock: Clock, *, with_sound: bool
+    ) -> None:
+        self._container = container
+        self._host = host
+        self._clock = clock
+        chosen = _choose(container, host, with_sound)
+        self.tracks: tuple[SourceTrack, ...] = tuple(_describe(stream) for stream in chosen)
+        self._streams = chosen
+
+    def packets(self) -> Iterator[Packet]:
+        """Give packets as they arrive. Ends by ``SourceLost`` with the gap's cause."""
+        places = {stream.index: place for place, stream in enumerate(self._streams)}
+        now = self._clock.monotonic_us
+        last_us = now()
+        try:
+            for packet in self._container.demux(list(self._streams)):
+                arrived_us = now()
+                waited, last_us = arrived_us - last_us, arrived_us
+                if packet.size:
+                    yield Packet(
+                        places[packet.stream_index],
+                        bytes(packet),
+                        packet.pts,
+                        packet.dts,
+                        packet.duration or 0,
+                        packet.is_keyframe,
+                        arrived_us,
+                        _camera_time(packet),
+                    )
+                if waited >= _TIMED_OUT_US:
+                    # libav gives what its parser still held, and would go on reading in the
+                    # middle of whatever it was interrupted in.
+                    raise _stalled(self._host)
+        except (FFmpegError, OSError) as error:
+            raise _lost(error, self._host) from None
+        raise SourceLost(f"The camera at {self._host} closed the connection.", GapCause.NETWORK)
+
+    def close(self) -> None:
+        self._container.close()
+
+
+class RtspOpener:
+    """Opens cameras. Loopback is allowed in the demo and in tests only."""
+
+    def __init__(self, clock: Clock, *, allow_loopback: bool) -> None:
+        self._clock = clock
+        self._allow_loopback = allow_loopback
+
+    def __call__(self, address: CameraAddress, *, with_sound: bool) -> RtspSource:
+        """Connect and read the description.
+
+        Raises ``CameraError`` if there is no camera, no such stream, no right login or no video;
+        ``InvalidInput`` for a place where no camera may be.
+        """
+        host = resolve_camera(address, allow_loopback=self._allow_loopback)
+        # A certificate names the host, not its number.
+        target = address.host if address.scheme == "rtsps" else host
+        options = {
+            "rtsp_transport": _TRANSPORT[address.scheme],
+            "protocol_whitelist": _PROTOCOLS[address.scheme],
+            "allowed_media_types": "video+audio" if with_sound else "video",
+            # Parameter sets come in the description or with the first key frame: do not wait.
+            "analyzeduration": "100000",
+            "fpsprobesize": "0",
+            "reorder_queue_size": "0",
+            "max_delay": "0",
+        }
+        try:
+            container = av.open(
+                address.dial(target),
+                format="rtsp",
+                options=options,
+                timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S),
+            )
+        except (FFmpegError, OSError, ValueError) as error:
+            raise _not_opened(error, address.host) from None
+        try:
+            return RtspSource(container, address.host, self._clock, with_sound=with_sound)
+        except CameraError:
+            container.close()
+            raise
+
+
+def _choose(
+    container: av.container.InputContainer, host: str, with_sound: bool
+) -> list[av.VideoStream | av.AudioStream]:
+    """Take the first picture, and the first sound that can be stored."""
+    pictures = container.streams.video
+    if not pictures:
+        raise CameraError(f"The camera at {host} answers, but not with video.")
+    name = _codec_name(pictures[0])
+    if name not in PICTURE_CODECS:
+        raise CameraError(
+            f"The camera at {host} sends {name}; set it to H.264 or H.265, which can be kept."
+        )
+    chosen: list[av.VideoStream | av.AudioStream] = [pictures[0]]
+    sounds = [sound for sound in container.streams.audio if _codec_name(sound) in SOUND_CODECS]
+    if with_sound and sounds:
+        chosen.append(sounds[0])
+    return chosen
+
+
+def _codec_name(stream: av.VideoStream | av.AudioStream) -> str:
+    # A codec that libav cannot decode has no context.
+    context: av.CodecContext | None = stream.codec_context
+    return "an unknown codec" if context is None else context.codec.canonical_name
+
+
+def _describe(stream: av.VideoStream | av.AudioStream) -> SourceTrack:
+    assert stream.time_base is not None, "RTSP always declares a clock rate"
+    context = stream.codec_context
+    return SourceTrack(
+        Medium.PICTURE if stream.type == "video" else Medium.SOUND,
+        _codec_name(stream),
+        int(1 / stream.time_base),
+        bytes(context.extradata or b""),
+        stream.codec_context.channels if isinstance(stream, av.AudioStream) else 0,
+    )
+
+
+def _camera_time(packet: "av.Packet[av.VideoStream | av.AudioStream]") -> int | None:
+    """Read the camera's UTC µs that libav reckons from RTCP sender reports."""
+    if not packet.has_sidedata("prft"):
+        return None
+    data = bytes(packet.get_sidedata("prft"))
+    return int(_PRFT.unpack_from(data)[0]) if len(data) >= _PRFT.size else None
+
+
+def _stalled(host: str) -> SourceLost:
+    return SourceLost(
+        f"The camera at {host} is connected, but has stopped sending.", GapCause.STALL
+    )
+
+
+def _lost(error: Exception, host: str) -> SourceLost:
+    if isinstance(error, av.error.ExitError | TimeoutError):
+        return _stalled(host)
+    return SourceLost(f"The connection to the camera at {host} broke off.", GapCause.NETWORK)
+
+
+_REFUSALS: Sequence[tuple[type[Exception], str]] = (
+    (av.error.HTTPUnauthorizedError, "refuses this user name or password"),
+    (av.error.HTTPForbiddenError, "refuses this user"),
+    (av.error.HTTPNotFoundError, "has no stream at this path"),
+    (av.error.InvalidDataError, "answers, but not with video"),
+    (av.error.ProtocolNotFoundError, "cannot be reached by this way of connecting"),
+    (av.error.HTTPClientError, "refuses the request"),
+    (av.error.HTTPServerError, "has an error of its own"),
+)
+
+
+def _not_opened(error: Exception, host: str) -> CameraError | InvalidInput:
+    """Say in one sentence why a camera could not be opened; never with the address's login."""
+    for kind, says in _REFUSALS:
+        if isinstance(error, kind):
+            return CameraError(f"The camera at {host} {says}.")
+    return CameraError(f"The camera at {host} does not answer.")

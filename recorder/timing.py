@@ -1,0 +1,252 @@
+"""Time of a run: from what the camera stamps and when it arrives to file ticks and UTC. Pure.
+
+Two things are kept apart. *File ticks* must only run on: a stamp that cannot be true (backwards,
+repeated, from the future) is replaced, and if the camera stays with it, its new line is joined to
+the old one. *The wall* ties file ticks to the recorder's UTC: the least delayed picture tells how
+far the camera's clock is from ours, and the tie then moves by at most 500 ppm.
+"""
+
+from bisect import bisect_right
+from collections import deque
+from dataclasses import dataclass
+
+from bidwitness.storage.spool.blob import US
+from bidwitness.words import ClockQuality
+
+# A run's file time begins here, so that sound a little before the first picture fits.
+RUN_BASE_US = 10 * US
+SLEW_PPM = 500
+# While a connection is young its first packets may come in a burst that waited in the camera.
+SETTLE_US = 3 * US
+EARLY_SETTLING_US = 2 * US
+EARLY_US = US // 4
+# As many packets on a new line of timestamps make it the true one.
+ADOPT_AFTER = 8
+# RTP counts in 32 bits: at 90 kHz it starts again after 13 h 15 min.
+WRAP = 1 << 32
+SLOWEST_FPS = 4
+BUCKET_US = 10 * US
+BUCKETS = 6
+# A pause this long may have stopped the camera's clock; then it stays behind for this long.
+PAUSE_US = 2 * US
+CONFIRM_US = 3 * US
+
+
+class TrackTimer:
+    """Gives each packet of one track its file tick; they only ever rise."""
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+        self._shift = 0
+        self._candidate: int | None = None
+        self._on_candidate = 0
+        self._last: int | None = None
+        self._last_arrived = 0
+        self._step = max(1, rate // 25)
+        # Arrival minus file time of the least delayed packet, and when the first one came.
+        self._least = 0
+        self._first_arrived = 0
+        self.corrected = 0
+
+    def start(self, raw: int, file_ticks: int, arrived_us: int) -> None:
+        """Say that the stamp ``raw`` is ``file_ticks``, before the first packet is placed."""
+        self._shift = file_ticks - raw
+        self._least = arrived_us - file_ticks * US // self.rate
+        self._first_arrived = self._last_arrived = arrived_us
+
+    def place(self, raw: int | None, arrived_us: int) -> int:
+        """Give the file tick of a packet stamped ``raw`` (None: no stamp)."""
+        placed = None if raw is None else self._by_stamp(raw, arrived_us)
+        if placed is None:
+            placed = self._by_arrival(arrived_us)
+            self.corrected += 1
+            if raw is not None:
+                self._candidate, self._on_candidate = placed - raw, 1
+        elif self._last is not None and self._candidate is None:
+            # What a step usually is; after a hole it says nothing.
+            step = placed - self._last
+            if step <= self.rate // SLOWEST_FPS:
+                self._step = step
+        self._least = min(self._least, arrived_us - placed * US // self.rate)
+        self._last, self._last_arrived = placed, arrived_us
+        return placed
+
+    def _by_stamp(self, raw: int, arrived_us: int) -> int | None:
+        if self._plausible(raw + self._shift, arrived_us):
+            self._candidate = None
+            return raw + self._shift
+        for wrapped in (self._shift + WRAP, self._shift - WRAP):
+            near = self._last is not None and abs(raw + wrapped - self._last) < 10 * self.rate
+            if near and self._plausible(raw + wrapped, arrived_us):
+                self._shift = wrapped
+                return raw + wrapped
+        if self._candidate is None or not self._plausible(raw + self._candidate, arrived_us):
+            return None
+        self._on_candidate += 1
+        placed = raw + self._candidate
+        if self._on_candidate >= ADOPT_AFTER:
+            self._shift, self._candidate = self._candidate, None
+        return placed
+
+    def _plausible(self, ticks: int, arrived_us: int) -> bool:
+        """A packet comes after the one before, and not before it was made."""
+        if ticks < 0 or (self._last is not None and ticks <= self._last):
+            return False
+        young = arrived_us - self._first_arrived < SETTLE_US
+        early = self._least - (arrived_us - ticks * US // self.rate)
+        return early <= (EARLY_SETTLING_US if young else EARLY_US)
+
+    def _by_arrival(self, arrived_us: int) -> int:
+        if self._last is None:
+            return (arrived_us - self._least) * self.rate // US
+        elapsed = (arrived_us - self._last_arrived) * self.rate // US
+        return self._last + max(elapsed, self._step)
+
+
+@dataclass(frozen=True, slots=True)
+class WallJump:
+    """The camera's clock stood still: ``file_us`` was first taken for ``before``, is ``after``."""
+
+    file_us: int
+    before_us: int
+    after_us: int
+
+
+class WallClock:
+    """Ties file time to the recorder's UTC. ``utc_minus_monotonic`` is fixed for the run."""
+
+    def __init__(self, utc_minus_monotonic: int) -> None:
+        self._anchor = utc_minus_monotonic
+        self._offset: int | None = None
+        self._first_arrived = 0
+        self._last_arrived = 0
+        self._slew_left = 0
+        self._least: deque[tuple[int, int]] = deque(maxlen=BUCKETS)
+        # What a pause may have changed: (file time after it, since when, least since then).
+        self._paused: tuple[int, int, int] | None = None
+        # (file time, camera minus file time) at each change, and the first one known.
+        self._camera: list[tuple[int, int]] = []
+
+    def observe(self, file_us: int, arrived_us: int, camera_us: int | None) -> WallJump | None:
+        """Take a picture's times. Give the jump, once it is certain that there was one."""
+        if camera_us is not None:
+            self._observe_camera(file_us, camera_us)
+        offset = arrived_us - file_us
+        if self._offset is None:
+            self._offset, self._first_arrived = offset, arrived_us
+        jump = self._look_for_pause(file_us, offset, arrived_us)
+        bucket = arrived_us // BUCKET_US
+        if self._least and self._least[-1][0] == bucket:
+            self._least[-1] = (bucket, min(self._least[-1][1], offset))
+        else:
+            self._least.append((bucket, offset))
+        if arrived_us - self._first_arrived < SETTLE_US:
+            self._offset = min(self._offset, offset)
+        else:
+            self._slew(arrived_us)
+        self._last_arrived = arrived_us
+        return jump
+
+    def _slew(self, arrived_us: int) -> None:
+        assert self._offset is not None
+        target = min(least for _, least in self._least)
+        self._slew_left += (arrived_us - self._last_arrived) * SLEW_PPM
+        limit, self._slew_left = divmod(self._slew_left, US)
+        self._offset += max(-limit, min(limit, target - self._offset))
+
+    def _look_for_pause(self, file_us: int, offset: int, arrived_us: int) -> WallJump | None:
+        assert self._offset is not None
+        late = offset - self._offset > PAUSE_US
+        if self._paused is None:
+            if late and arrived_us - self._last_arrived > PAUSE_US:
+                self._paused = (file_us, arrived_us, offset)
+            return None
+        if not late:
+            self._paused = None  # the network held it back, and has caught up
+            return None
+        at, since, least = self._paused
+        self._paused = (at, since, min(least, offset))
+        if arrived_us - since < CONFIRM_US:
+            return None
+        before = self.recorder_us(at)
+        self._offset, self._paused = self._paused[2], None
+        self._least.clear()
+        return WallJump(at, before, self.recorder_us(at))
+
+    def _observe_camera(self, file_us: int, camera_us: int) -> None:
+        offset = camera_us - file_us
+        if not self._camera or self._camera[-1][1] != offset:
+            if len(self._camera) > 1 and abs(self._camera[-1][1] - offset) < 1000:
+                return  # rounding of the camera's reports
+            self._camera.append((file_us, offset))
+            del self._camera[1:-64]
+
+    def monotonic_us(self, file_us: int) -> int:
+        """Give the recorder's monotonic time of a file time, its delay on the way taken off."""
+        return file_us + (self._offset or 0)
+
+    def recorder_us(self, file_us: int) -> int:
+        """Give the recorder's UTC of a file time."""
+        return self.monotonic_us(file_us) + self._anchor
+
+    def camera_us(self, file_us: int) -> int | None:
+        """Give the camera's UTC of a file time; before its first report, reckoned back."""
+        if not self._camera:
+            return None
+        place = bisect_right(self._camera, file_us, key=lambda known: known[0])
+        return file_us + self._camera[max(place - 1, 0)][1]
+
+    def quality(self, file_us: int) -> ClockQuality:
+        """Say where the camera's time of a file time comes from."""
+        if not self._camera:
+            return ClockQuality.ARRIVAL
+        known = file_us >= self._camera[0][0]
+        return ClockQuality.CAMERA if known else ClockQuality.EXTRAPOLATED
+
+
+class RunTimer:
+    """The times of one run: a timer for each track, and the wall by the leading one.
+
+    The leading track is the picture. A run begins with its first packet that can be kept.
+    """
+
+    def __init__(self, rates: tuple[int, ...], leading: int, utc_minus_monotonic: int) -> None:
+        self.wall = WallClock(utc_minus_monotonic)
+        self._timers = [TrackTimer(rate) for rate in rates]
+        self._leading = leading
+        # The leading track's first stamp in µs, and when it came.
+        self._origin: tuple[int, int] | None = None
+        self._started: set[int] = set()
+
+    @property
+    def corrected(self) -> int:
+        """Count the stamps that could not be true."""
+        return sum(timer.corrected for timer in self._timers)
+
+    def file_us(self, track: int, ticks: int) -> int:
+        """Give a track's tick as µs of file time."""
+        return ticks * US // self._timers[track].rate
+
+    def place(self, track: int, raw: int | None, arrived_us: int) -> int:
+        """Give the file tick of a packet stamped ``raw``; the leading track's comes first."""
+        if track not in self._started:
+            self._start(track, raw, arrived_us)
+        return self._timers[track].place(raw, arrived_us)
+
+    def _start(self, track: int, raw: int | None, arrived_us: int) -> None:
+        timer = self._timers[track]
+        stamp = raw or 0
+        if self._origin is None:
+            assert track == self._leading, "the leading track begins a run"
+            self._origin = (stamp * US // timer.rate, arrived_us)
+        origin_us, origin_arrived = self._origin
+        file_us = RUN_BASE_US + stamp * US // timer.rate - origin_us
+        expected = RUN_BASE_US + arrived_us - origin_arrived
+        if raw is None or abs(file_us - expected) > EARLY_SETTLING_US:
+            file_us = expected  # the tracks do not share a clock
+        timer.start(stamp, file_us * timer.rate // US, arrived_us)
+        self._started.add(track)
+
+    def observe(self, ticks: int, arrived_us: int, camera_us: int | None) -> WallJump | None:
+        """Take the times of one of the leading track's packets (``ticks``: when it is shown)."""
+        return self.wall.observe(self.file_us(self._leading, ticks), arrived_us, camera_us)

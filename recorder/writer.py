@@ -1,0 +1,269 @@
+"""Writes what all streams of a process record to one volume: one thread, one fsync round a second.
+
+Streams hand over pieces and never wait for the disk. What the disk cannot take is not dropped
+silently: the stream is told (``trouble``), stops handing over, and states the gap.
+"""
+
+import errno
+import logging
+import threading
+from collections import deque
+from pathlib import Path
+from typing import NamedTuple
+
+from bidwitness.clock import Clock
+from bidwitness.errors import DamageFound
+from bidwitness.recorder.chain import Chain
+from bidwitness.recorder.spooling import StreamFiles
+from bidwitness.recorder.values import Begin, End, GapNote, Piece
+from bidwitness.storage.spool.blob import US
+from bidwitness.storage.spool.files import Files
+from bidwitness.storage.spool.table import AnchorPoint
+from bidwitness.words import GapCause
+
+log = logging.getLogger(__name__)
+
+LIMIT_BYTES = 64 << 20
+SYNC_US = US
+WAKE_S = 0.2
+# After a failed write the disk is tried again this often.
+RETRY_US = 2 * US
+
+Op = Begin | Piece | AnchorPoint | End | GapNote
+
+
+class _Step(NamedTuple):
+    sink: "StreamSink"
+    op: Op
+    size: int
+    # Which trouble it was handed over before: what is older is lost, and stated as such.
+    troubles: int
+
+
+class StreamSink:
+    """One stream's way to its volume: a ``SegmentSink``. Made by ``VolumeWriter.sink``.
+
+    The upper half is called by the stream's thread, the lower half by the writer's.
+    """
+
+    def __init__(self, writer: "VolumeWriter", files: StreamFiles) -> None:
+        self.trouble: GapCause | None = None
+        self.kept_until_us = files.written_until_us
+        self._writer = writer
+        self._files = files
+        self._taking = False
+        self._seen = False
+        self._troubles = 0
+        self._retry_at_us = 0
+        self._waiting_gaps: list[GapNote] = []
+
+    @property
+    def durable_until_us(self) -> int | None:
+        """Give the end of what would survive a power cut."""
+        return self._files.durable_until_us
+
+    def begin(self, begin: Begin) -> None:
+        self._taking = self.trouble is None
+        if self._taking:
+            self._submit(begin, len(begin.init))
+
+    def piece(self, piece: Piece) -> None:
+        if self.trouble is not None or not self._taking:
+            return
+        if self._submit(piece, len(piece.data)):
+            self.kept_until_us = max(self.kept_until_us or 0, piece.end_us)
+        else:
+            self._seen = False
+            self.trouble = GapCause.WRITER
+
+    def anchor(self, anchor: AnchorPoint) -> None:
+        if self._taking:
+            self._submit(anchor, 0)
+
+    def end(self, end: End) -> None:
+        if self._taking:
+            self._submit(end, 0)
+        self._taking = False
+
+    def gap(self, gap: GapNote) -> None:
+        self._submit(gap, 0)
+
+    def trouble_seen(self) -> None:
+        self._seen = True
+
+    def _submit(self, op: Op, size: int) -> bool:
+        return self._writer.submit(_Step(self, op, size, self._troubles))
+
+    def apply(self, step: _Step, now_us: int) -> None:
+        """Do one step. A failing disk ends the segment and is tried again later."""
+        op = step.op
+        if isinstance(op, GapNote):
+            self._waiting_gaps.append(op)
+            if self.trouble is GapCause.DISK:
+                return
+        elif step.troubles != self._troubles:
+            return
+        try:
+            self._apply(op)
+        except OSError as error:
+            self._break(error, now_us)
+
+    def _apply(self, op: Op) -> None:
+        if isinstance(op, GapNote):
+            self._write_gaps()
+        elif isinstance(op, Begin):
+            self._files.begin(op)
+        elif isinstance(op, Piece):
+            self._files.piece(op)
+        elif isinstance(op, AnchorPoint):
+            self._files.anchor(op)
+        else:
+            self._files.end(op)
+
+    def _write_gaps(self) -> None:
+        while self._waiting_gaps:
+            self._files.gap(self._waiting_gaps[0])
+            del self._waiting_gaps[0]
+
+    def sync(self, now_us: int) -> None:
+        """Take part in the round that makes everything durable."""
+        try:
+            self._files.sync()
+        except OSError as error:
+            self._break(error, now_us)
+
+    def _break(self, error: OSError, now_us: int) -> None:
+        self._troubles += 1
+        self.kept_until_us = self._files.written_until_us
+        self._retry_at_us = now_us + RETRY_US
+        self._seen = False
+        self.trouble = GapCause.DISK
+        code = errno.errorcode.get(error.errno or 0, str(error))
+        log.error(
+            "the disk does not take a stream's footage",
+            extra={"facts": {"stream": self._files.stream, "error": code}},
+        )
+
+    def mend(self, now_us: int, *, room: bool) -> None:
+        """Take footage again once the stream has seen the trouble and its cause is gone."""
+        if self.trouble is None or not self._seen:
+            return
+        if self.trouble is GapCause.WRITER:
+            self.trouble = None if room else self.trouble
+        elif now_us >= self._retry_at_us:
+            self._retry_at_us = now_us + RETRY_US
+            try:
+                self._files.recover()
+                self._write_gaps()
+            except (OSError, DamageFound):
+                log.debug("the disk still fails", exc_info=True)
+                return
+            self.kept_until_us = self._files.written_until_us
+            self.trouble = None
+
+    def let_go(self) -> None:
+        """Close the files as they are; the next start recovers them."""
+        try:
+            self._files.let_go()
+        except OSError:
+            log.debug("closing failed", exc_info=True)
+
+
+class VolumeWriter:
+    """The one writer of a process to a volume.
+
+    ``start`` runs it in a thread of its own; tests call ``work`` instead.
+    """
+
+    def __init__(
+        self,
+        volume: Path,
+        files: Files,
+        clock: Clock,
+        *,
+        site: str,
+        recorder: str,
+        limit_bytes: int = LIMIT_BYTES,
+    ) -> None:
+        self._volume = volume
+        self._files = files
+        self._clock = clock
+        self._site = site
+        self._recorder = recorder
+        self._limit = limit_bytes
+        self._queue: deque[_Step] = deque()
+        self._waiting_bytes = 0
+        self._lock = threading.Lock()
+        # One at a time works on the queue.
+        self._working = threading.Lock()
+        self._stopping = threading.Event()
+        self._sinks: list[StreamSink] = []
+        self._synced_us = clock.monotonic_us()
+        self._thread = threading.Thread(target=self._run, name="volume-writer", daemon=True)
+
+    def sink(self, stream: str) -> StreamSink:
+        """Bring a stream in order on the volume and give its sink.
+
+        Raises ``OSError`` as the disk does, ``DamageFound`` if its journal is broken.
+        """
+        chain = Chain(self._volume, stream, self._files, site=self._site, recorder=self._recorder)
+        files = StreamFiles(self._volume, stream, self._files, chain)
+        files.recover()
+        sink = StreamSink(self, files)
+        with self._lock:
+            self._sinks.append(sink)
+        return sink
+
+    def release(self, sink: StreamSink) -> None:
+        """A stream ends: what it handed over is written, its files are closed."""
+        self.work(sync=True)
+        with self._lock:
+            self._sinks.remove(sink)
+        sink.let_go()
+
+    def submit(self, step: _Step) -> bool:
+        """Queue a step; False if footage finds no room. Never blocks."""
+        with self._lock:
+            if isinstance(step.op, Piece) and self._waiting_bytes + step.size > self._limit:
+                return False
+            self._queue.append(step)
+            self._waiting_bytes += step.size
+        return True
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write and sync all that was handed over, and end."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.work(sync=True)
+        for sink in self._sinks:
+            sink.let_go()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(WAKE_S):
+            self.work()
+
+    def work(self, *, sync: bool = False) -> None:
+        """Do all queued steps; sync if a second has passed since the last time, or ``sync``."""
+        with self._working:
+            now_us = self._clock.monotonic_us()
+            while (step := self._next()) is not None:
+                step.sink.apply(step, now_us)
+                with self._lock:
+                    self._waiting_bytes -= step.size
+            with self._lock:
+                sinks = list(self._sinks)
+                room = self._waiting_bytes * 2 <= self._limit
+            if sync or now_us - self._synced_us >= SYNC_US:
+                self._synced_us = now_us
+                for sink in sinks:
+                    sink.sync(now_us)
+            for sink in sinks:
+                sink.mend(now_us, room=room)
+
+    def _next(self) -> _Step | None:
+        with self._lock:
+            return self._queue.popleft() if self._queue else None
