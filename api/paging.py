@@ -12,12 +12,12 @@ Row = TypeVar("Row")
 
 
 def newest_first(
-    query: Select[tuple[Row]],
+    query: Select[Row],
     at: InstrumentedAttribute[int],
     key: InstrumentedAttribute[Any],
     cursor: str | None,
     limit: int,
-) -> Select[tuple[Row]]:
+) -> Select[Row]:
     """Order a query by time and key, downwards, from the cursor on; one row more than a page.
 
     Raises ``InvalidInput`` for a cursor that is not ours.

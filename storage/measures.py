@@ -64,8 +64,8 @@ def _streams(orm: Orm, now_us: int) -> list[Measure]:
                 )
             )
     for health, number in states.items():
-        labels = (("state", health.value),)
-        found.append(Measure("bidwitness_streams", "Streams to be recorded.", number, labels))
+        about = "Streams to be recorded."
+        found.append(Measure("bidwitness_streams", about, number, (("state", health.value),)))
     return found
 
 

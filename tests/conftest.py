@@ -1,11 +1,13 @@
 """Shared helpers are in ``support`` (this folder is put on the path); shared fixtures are here."""
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from sqlalchemy import make_url
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -33,11 +35,31 @@ def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
         yield server
 
 
-@pytest.fixture
-def sqlite_index(tmp_path: Path) -> Iterator[Database]:
-    """A new, migrated SQLite index."""
-    database = open_database(f"sqlite:///{tmp_path}/index.db")
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy: migrating anew for each test would take most of its time."""
+    path = tmp_path_factory.mktemp("sqlite") / "index.db"
+    database = open_database(f"sqlite:///{path}")
     upgrade(database)
+    database.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: str) -> Iterator[str]:
+    """The name of a migrated PostgreSQL database to copy."""
+    with empty_database(postgres) as url:
+        database = open_database(url)
+        upgrade(database)
+        database.close()
+        yield str(make_url(url).database)
+
+
+@pytest.fixture
+def sqlite_index(tmp_path: Path, migrated_sqlite: Path) -> Iterator[Database]:
+    """A new, migrated SQLite index."""
+    shutil.copyfile(migrated_sqlite, tmp_path / "index.db")
+    database = open_database(f"sqlite:///{tmp_path}/index.db")
     yield database
     database.close()
 
@@ -48,8 +70,8 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     if request.param == "sqlite":
         yield request.getfixturevalue("sqlite_index")
         return
-    with empty_database(request.getfixturevalue("postgres")) as url:
+    server = request.getfixturevalue("postgres")
+    with empty_database(server, request.getfixturevalue("migrated_postgres")) as url:
         database = open_database(url)
-        upgrade(database)
         yield database
         database.close()

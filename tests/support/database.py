@@ -98,12 +98,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def empty_database(server_url: str) -> Iterator[str]:
-    """Give the URL of a new database on a running server; drop it afterwards."""
+def empty_database(server_url: str, template: str = "template1") -> Iterator[str]:
+    """Give the URL of a new database on a running server, a copy of ``template``; drop it
+    afterwards. The template must have no connection."""
     name = f"t_{new_id()}"
     admin = create_engine(server_url, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
     try:
         yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
     finally:
