@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 from support.clock import FakeClock
-from support.desk import Desk
 from support.factories import MINUTE, SECOND, Tape
+from support.session_desk import Desk
 
 from bidwitness.intervals import Interval, intersect, subtract, total, union
 from bidwitness.player.timeline import Lane, StreamFacts, lane_of, session_timeline

@@ -2,8 +2,8 @@
 
 import pytest
 from sqlalchemy import event, func, select
-from support.desk import Desk
 from support.factories import HOUR, MINUTE, SECOND, a_camera, a_room, booked, link, streams_of
+from support.session_desk import Desk
 
 from bidwitness.storage.evidence.session_records import OpenFacts
 from bidwitness.storage.index.database import Database

@@ -2,7 +2,6 @@
 
 import pytest
 from sqlalchemy import select
-from support.desk import Desk
 from support.factories import (
     HOUR,
     MINUTE,
@@ -13,6 +12,7 @@ from support.factories import (
     link,
     streams_of,
 )
+from support.session_desk import Desk
 
 from bidwitness.config import load_settings
 from bidwitness.errors import Conflict, Forbidden, InvalidInput, NotFound

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, select
-from support.desk import Desk
 from support.factories import HOUR, MINUTE, SECOND, Tape
+from support.session_desk import Desk
 
 from bidwitness.errors import Conflict
 from bidwitness.storage.evidence.session_records import CloseFacts, SupplementFacts

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
-from support.desk import Desk
 from support.factories import MINUTE, SECOND, Tape
+from support.session_desk import Desk
 
 from bidwitness.errors import Conflict, NotFound, StoreError
 from bidwitness.storage.footage import Footage
