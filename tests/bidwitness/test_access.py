@@ -107,7 +107,7 @@ def test_who_configures_sees_nothing_whatever_else_she_is(
     ],
 )
 def test_a_grant_reaches_only_as_far_as_it_says(change: dict[str, object], ground: Ground) -> None:
-    grant = dataclasses.replace(GRANT, **change)  # type: ignore[arg-type]  # a test's shorthand
+    grant = dataclasses.replace(GRANT, **change)
     who = dataclasses.replace(AUDITOR, grants=(grant,))
     verdict = may(who, Medium.PICTURE, Action.REPLAY, at(SEALED), NOW)
     assert verdict.ground == ground

@@ -53,7 +53,7 @@ EXPECTED = {
 def command(verb: Verb, roles: frozenset[Role] | None = ADMIN, **given: object) -> Command:
     """A command with all that its verb needs."""
     full = {"reason": "why", "outcome": Outcome.COMPLETED, "planned_to_us": TO + 5_000, **given}
-    return Command(verb, roles, **full)  # type: ignore[arg-type]  # a test's shorthand
+    return Command(verb, roles, **full)
 
 
 def view(state: str, condition: str = "running", **given: object) -> SessionView:

@@ -122,7 +122,7 @@ class Stream:
             wall=(start, start + LENGTH),
             anchors=(Anchor(index * 900_000, None, 5, start),),
             quality="arrival",
-            **file_facts(pieces),  # type: ignore[arg-type]  # a test's shorthand
+            **file_facts(pieces),
         )
         self.records.append(record_of(facts))
         self.files[place.day, place.seq] = pieces

@@ -62,9 +62,9 @@ def test_damage_names_what_is_missing_or_differs() -> None:
     def sources(*data: bytes) -> list[tuple[SegmentFacts, object]]:
         return [(f, lambda d=d: io.BytesIO(d)) for f, d in zip(facts, data, strict=True)]
 
-    assert damage(sources(*stored)) == []  # type: ignore[arg-type]  # a test's shorthand
+    assert damage(sources(*stored)) == []
     flipped = stored[1][:-5] + bytes([stored[1][-5] ^ 1]) + stored[1][-4:]
-    (told,) = damage(sources(stored[0], flipped, stored[2]))  # type: ignore[arg-type]
+    (told,) = damage(sources(stored[0], flipped, stored[2]))
     assert told.startswith(record_name(facts[1]))
 
     def gone() -> io.BytesIO:
