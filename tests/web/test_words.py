@@ -19,6 +19,7 @@ KINDS: dict[str, type[words.Word]] = {
     "bookingRole": words.BookingRole,
     "streamRole": words.StreamRole,
     "medium": words.Medium,
+    "action": words.Action,
     "health": words.Health,
     "cause": words.GapCause,
 }

@@ -6,6 +6,7 @@ import type {
   Me,
   NewCamera,
   NewClaim,
+  NewGrant,
   NewSession,
   Outcome,
   Page,
@@ -20,6 +21,7 @@ import type {
   SessionQuery,
   System,
   Timeline,
+  User,
   VerifyReport,
 } from './types';
 
@@ -135,6 +137,9 @@ export const api = {
     call<VerifyReport>('POST', `/sessions/${id(sessionId)}/verify`, {}),
   claim: (sessionId: string, claim: NewClaim) =>
     call<unknown>('POST', `/sessions/${id(sessionId)}/claims`, claim),
+
+  users: () => call<Page<User>>('GET', `/users${query({ limit: 500 })}`),
+  grant: (grant: NewGrant) => call<unknown>('POST', '/grants', grant),
 
   newPlayback: (request: PlaybackRequest) => call<Playback>('POST', '/playbacks', request),
 };

@@ -310,6 +310,25 @@ export interface Playback {
   streams: PlaybackStream[];
 }
 
+export type Action = 'live' | 'rewind' | 'replay' | 'snapshot' | 'copy';
+
+export interface NewGrant {
+  username: string;
+  session_id: string;
+  media: Medium[];
+  actions: Action[];
+  reason: string;
+  document_no?: string;
+}
+
+export interface User {
+  id: string;
+  username: string;
+  name: string;
+  roles: Role[];
+  disabled: boolean;
+}
+
 export interface Lot {
   code: string;
   name: string;

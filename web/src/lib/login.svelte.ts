@@ -26,6 +26,11 @@ export function has(...roles: Role[]): boolean {
   return me()?.roles.some((role) => roles.includes(role)) ?? false;
 }
 
+/** Whether there is anything to watch live: who configures the platform sees no footage. */
+export function watches(): boolean {
+  return has('supervisor') && !has('system_admin');
+}
+
 export function signedIn(who: Me): void {
   state = { kind: 'in', me: who };
   void loadSystem();

@@ -1,0 +1,164 @@
+"""A real Chromium on our pages: signed in, its tiles read from screenshots, its pages checked."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+from playwright.sync_api import Browser, FloatRect, Page, sync_playwright
+from support.needs import absent
+from support.wait import wait_until
+
+from bidwitness.simulator.bars import NUMBERS, read_bars
+
+ROOT = Path(__file__).parents[2]
+STATIC = ROOT / "api" / "static" / "index.html"
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+# Never beyond loopback, and no wait for a graphics card that is not there.
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+
+Frames = dict[str, int | str | None]
+
+
+@contextmanager
+def running_chromium() -> Iterator[Browser]:
+    """Start the system's Chromium; stop it at the end."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        absent("Chromium")
+    if not STATIC.is_file() or not AXE.is_file():
+        absent("The built pages (make web)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def open_page(browser: Browser, base: str, language: str = "zh") -> Iterator[Page]:
+    """Give a page of a fresh profile; fail at its end on any error that its code raised."""
+    context = browser.new_context(
+        base_url=base, viewport={"width": 1440, "height": 900}, locale="zh-CN"
+    )
+    context.add_init_script(f"localStorage.setItem('bidwitness.language', '{language}')")
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on(
+        "console",
+        lambda message: (
+            errors.append(message.text) if "Content Security Policy" in message.text else None
+        ),
+    )
+    try:
+        yield page
+    finally:
+        context.close()
+    assert not errors, errors
+
+
+def sign_in(page: Page, username: str, password: str) -> None:
+    """Sign in through the page, as a person does."""
+    page.goto("/")
+    page.locator("input[name=username]").fill(username)
+    page.locator("input[name=password]").fill(password)
+    page.keyboard.press("Enter")
+    page.locator("nav").wait_for()
+
+
+def frames(page: Page) -> Frames:
+    """Read a screenshot: per tile its frame number, or what covers it, or None if unreadable."""
+    # First the places, then the picture: the page may not scroll between the two.
+    tiles = [
+        (
+            tile.get_attribute("data-tile") or "",
+            tile.get_attribute("data-view") or "",
+            video.bounding_box(),
+            video.evaluate("video => [video.videoWidth, video.videoHeight]"),
+        )
+        for tile in page.locator("figure[data-tile]").all()
+        for video in tile.locator("video").all()
+    ]
+    shot = np.frombuffer(page.screenshot(), np.uint8)
+    image = cv2.imdecode(shot, cv2.IMREAD_COLOR)
+    assert image is not None
+    found: Frames = {}
+    for name, view, box, (width, height) in tiles:
+        if view != "picture" or box is None or not width:
+            found[name] = view
+        else:
+            found[name] = read_bars(np.asarray(_picture(image, box, width / height), np.uint8))
+    return found
+
+
+def _picture(image: np.ndarray, box: FloatRect, aspect: float) -> np.ndarray:
+    """Cut out the picture that is fitted into a video element's box."""
+    width = min(box["width"], box["height"] * aspect)
+    height = width / aspect
+    left = box["x"] + (box["width"] - width) / 2
+    top = box["y"] + (box["height"] - height) / 2
+    return image[round(top) : round(top + height), round(left) : round(left + width)]
+
+
+def numbers(page: Page) -> list[int]:
+    """Give the frame numbers on the tiles; fail if any tile shows none."""
+    found = frames(page)
+    assert found and all(isinstance(number, int) for number in found.values()), found
+    return [number for number in found.values() if isinstance(number, int)]
+
+
+def wait_for_pictures(page: Page, count: int, timeout: float = 30) -> None:
+    """Return once ``count`` tiles show a picture whose frame number can be read."""
+
+    def shown() -> bool:
+        return sum(isinstance(number, int) for number in frames(page).values()) >= count
+
+    wait_until(shown, timeout, f"{count} tiles with a picture")
+
+
+def advance(before: int, after: int) -> int:
+    """Frames from one number to a later one; numbers are carried modulo ``NUMBERS``."""
+    return (after - before) % NUMBERS
+
+
+def settled(page: Page, timeout: float = 15) -> list[int]:
+    """Wait until the tiles stand still, none loading, and give their frame numbers."""
+    last: list[Frames] = [{}]
+
+    def still() -> bool:
+        now = frames(page)
+        same = now == last[0] and all(isinstance(number, int) for number in now.values())
+        last[0] = now
+        return bool(now) and same
+
+    wait_until(still, timeout, "the tiles to stand still")
+    return [number for number in last[0].values() if isinstance(number, int)]
+
+
+def violations(page: Page) -> list[str]:
+    """Run axe-core on the page as it is; give what it finds, with the places."""
+    # Evaluated rather than added as an element: the pages' policy allows no inline script.
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate(
+        """async (rules) => {
+            const result = await axe.run(document, { runOnly: rules });
+            return result.violations.map(
+                (one) => one.id + ': ' + one.nodes.map((node) => node.target.join(' ')).join(', '),
+            );
+        }""",
+        list(RULES),
+    )
+    return [str(one) for one in found]
