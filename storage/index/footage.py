@@ -15,22 +15,35 @@ from bidwitness.storage.index.models import Gap, Segment
 MAX_SEGMENT_US = 900_000_000
 
 
-def segments_in(
-    orm: Orm, stream_id: str, from_us: int, to_us: int, *, removed: bool = False
-) -> list[Segment]:
+def segments_in(orm: Orm, stream_id: str, from_us: int, to_us: int) -> list[Segment]:
     """Give the segments of a stream that share an instant with ``[from, to)`` (µs UTC), in order.
 
-    Those whose bytes have been removed are left out, unless ``removed``.
+    Those whose bytes have been removed are left out, and the index does not hold them.
     """
     query = select(Segment).where(
         Segment.stream_id == stream_id,
         Segment.from_us > from_us - MAX_SEGMENT_US,
         Segment.from_us < to_us,
         Segment.to_us > from_us,
+        Segment.removed_us.is_(None),
     )
-    if not removed:
-        query = query.where(Segment.removed_us.is_(None))
     return list(orm.scalars(query.order_by(Segment.from_us, Segment.id)))
+
+
+def spans_in(orm: Orm, stream_id: str, from_us: int, to_us: int) -> list[tuple[int, int, str]]:
+    """Give (from, to, init) of the segments that ``segments_in`` gives: all that a sum needs."""
+    query = (
+        select(Segment.from_us, Segment.to_us, Segment.init_id)
+        .where(
+            Segment.stream_id == stream_id,
+            Segment.from_us > from_us - MAX_SEGMENT_US,
+            Segment.from_us < to_us,
+            Segment.to_us > from_us,
+            Segment.removed_us.is_(None),
+        )
+        .order_by(Segment.from_us, Segment.id)
+    )
+    return [(start, end, init) for start, end, init in orm.execute(query)]
 
 
 def gaps_in(
@@ -56,7 +69,7 @@ def committed_until(orm: Orm, stream_id: str) -> int:
     """
     segment = (
         select(Segment.to_us)
-        .where(Segment.stream_id == stream_id)
+        .where(Segment.stream_id == stream_id, Segment.removed_us.is_(None))
         .order_by(Segment.from_us.desc())
         .limit(1)
     )

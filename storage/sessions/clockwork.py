@@ -8,7 +8,7 @@ reads footage, and may take long.
 import logging
 from collections.abc import Callable
 
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import Select, exists, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Orm
 from sqlalchemy.orm.exc import StaleDataError
@@ -142,7 +142,7 @@ def _say_overrun(orm: Orm, clock: Clock, session_id: str) -> None:
         )
 
 
-def _overrun(now_us: int) -> "ColumnElement[str]":
+def _overrun(now_us: int) -> Select[str]:
     """Ask for the sessions that overrun and have no alarm for it."""
     said = exists().where(
         Alarm.kind == AlarmKind.OVERRUN,

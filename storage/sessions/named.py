@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness.errors import DamageFound, InvalidInput, NotFound
@@ -24,7 +23,6 @@ from bidwitness.storage.index.models import Claim, Record, Segment
 
 # Few enough for one statement on either database.
 CHUNK = 500
-T = TypeVar("T", bound=tuple[Any, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +89,21 @@ def facts_of(orm: Orm, heads: Iterable[HeadFacts]) -> dict[str, list[StreamRecor
     """
     found: dict[str, list[StreamRecord]] = {}
     for head in heads:
-        for body in orm.scalars(_within(select(Record.body), head)):
+        query = select(Record.body).where(_within(head)).order_by(Record.seq)
+        for body in orm.scalars(query):
             facts = check_record(parse(body.encode())) if body is not None else None
             if isinstance(facts, SegmentFacts | GapFacts):
                 found.setdefault(head.stream, []).append(facts)
     return found
 
 
-def _within(query: Select[T], head: HeadFacts) -> Select[T]:
-    """Ask for the records of a stretch, in order."""
-    return query.where(
+def _within(head: HeadFacts) -> ColumnElement[bool]:
+    """Ask for the records of a stretch."""
+    return and_(
         Record.stream_id == head.stream,
         Record.day == int(head.day),
         Record.seq.between(head.first, head.last),
-    ).order_by(Record.seq)
+    )
 
 
 def files_of(orm: Orm, head: HeadFacts, claimed: Iterable[Interval]) -> list[Named]:
@@ -113,12 +112,16 @@ def files_of(orm: Orm, head: HeadFacts, claimed: Iterable[Interval]) -> list[Nam
     Each record is checked against its own leaf and against the one before it. Footage that was
     removed by the book before it was claimed is not named any more: it is a gap.
     """
-    query = select(Record, Segment).outerjoin(Segment, Segment.record_id == Record.id)
-    rows = orm.execute(_within(query, head))
+    query = (
+        select(Record, Segment)
+        .outerjoin(Segment, Segment.record_id == Record.id)
+        .where(_within(head))
+        .order_by(Record.seq)
+    )
     spans = list(claimed)
     named: list[Named] = []
     expected, before = head.first, None
-    for record, segment in rows:
+    for record, segment in orm.execute(query):
         label = f"{head.stream}/{head.day}#{record.seq}"
         problem = _wrong(record, segment, expected, before)
         expected, before = record.seq + 1, record

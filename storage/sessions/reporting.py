@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session as Orm
 from bidwitness.config import Settings
 from bidwitness.coverage import DueFacts, due_time
 from bidwitness.intervals import Interval, intersect
-from bidwitness.storage.index.footage import committed_until, gaps_in, segments_in
+from bidwitness.storage.index.footage import committed_until, gaps_in, spans_in
 from bidwitness.storage.index.models import (
     Booking,
     Camera,
@@ -198,14 +198,12 @@ class _Reader:
             for claim in claims
             if (end := min(claim.to_us or self.until_us, self.until_us)) > claim.from_us
         ]
-        segments: dict[int, tuple[Interval, frozenset[Medium]]] = {}
+        found = {
+            row for span in spans for row in spans_in(self.orm, stream.id, span.start, span.end)
+        }
+        media = self._media_of({init for _, _, init in found})
         gaps: dict[int, NotedGap] = {}
         for span in spans:
-            found = segments_in(self.orm, stream.id, span.start, span.end)
-            media = self._media_of({segment.init_id for segment in found})
-            for segment in found:
-                interval = Interval(segment.from_us, segment.to_us)
-                segments[segment.id] = (interval, media.get(segment.init_id, frozenset()))
             for gap in gaps_in(self.orm, stream.id, span.start, span.end):
                 medium = Medium(gap.medium) if gap.medium in set(Medium) else None
                 gaps[gap.id] = NotedGap(Interval(gap.from_us, gap.to_us), gap.cause, medium)
@@ -213,7 +211,11 @@ class _Reader:
         known = Footage(
             stream.id,
             tuple(spans),
-            tuple(segments.values()),
+            tuple(
+                (Interval(start, end), media.get(init, frozenset()))
+                for start, end, init in sorted(found)
+                if end > start
+            ),
             tuple(gaps.values()),
             frozenset(tracks),
         )

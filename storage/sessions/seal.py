@@ -123,7 +123,7 @@ class Sealer:
             raise
         except (BidWitnessError, BadRecord) as error:
             # One session that cannot be sealed must not keep the others from it.
-            facts = {"session": session_id, "why": error.detail}
+            facts = {"session": session_id, "why": str(error)}
             log.error("a session could not be sealed", extra={"facts": facts})
             self._not_before[session_id] = self._clock.monotonic_us() + RETRY_US
 

@@ -291,14 +291,14 @@ class Tape:
         self.orm.flush()
         return gap
 
-    def status(self, at_us: int, state: Health = Health.OK) -> None:
-        """Say what the recorder says of the stream."""
+    def status(self, at_us: int, state: Health = Health.OK, *, since_us: int | None = None) -> None:
+        """Say what the recorder says of the stream at ``at_us``, when its last fragment ended."""
         self.orm.merge(
             StreamStatus(
                 stream_id=self.stream_id,
                 recorder=RECORDER,
                 state=state,
-                since_us=at_us,
+                since_us=at_us if since_us is None else since_us,
                 last_us=at_us,
                 at_us=at_us,
             )
