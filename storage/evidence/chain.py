@@ -23,6 +23,7 @@ from bidwitness.storage.evidence.records import (
 from bidwitness.storage.evidence.session_records import (
     ClaimFacts,
     CloseFacts,
+    HeadFacts,
     PlanFacts,
     SessionRecord,
     SupplementFacts,
@@ -132,6 +133,24 @@ def _check_link(before: Link, after: Link) -> list[Problem]:
         return [Problem("inconsistent", after.name, f"should be {a.stream}/{day}#{seq}")]
     missing = f"{a.stream}/{day}#{seq}" if b.day == day else f"the end of {a.day}"
     return [Problem("removed", after.name, f"records between it and {before.name}: {missing}")]
+
+
+def within_heads(links: Iterable[Link], heads: Iterable[HeadFacts]) -> list[Link]:
+    """Give the records that some stretches name, in the order of the chain."""
+    stretches = list(heads)
+    return sorted(
+        (
+            link
+            for link in links
+            if any(
+                head.stream == link.facts.place.stream
+                and head.day == link.facts.place.day
+                and head.first <= link.facts.place.seq <= head.last
+                for head in stretches
+            )
+        ),
+        key=lambda link: link.key,
+    )
 
 
 def verify_runs(facts: Sequence[StreamRecord]) -> list[Problem]:

@@ -43,24 +43,6 @@ def _merged(stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return out
 
 
-def within_heads(links: Iterable[Link], heads: Iterable[HeadFacts]) -> list[Link]:
-    """Give the records that some stretches name, in the order of the chain."""
-    stretches = list(heads)
-    return sorted(
-        (
-            link
-            for link in links
-            if any(
-                head.stream == link.facts.place.stream
-                and head.day == link.facts.place.day
-                and head.first <= link.facts.place.seq <= head.last
-                for head in stretches
-            )
-        ),
-        key=lambda link: link.key,
-    )
-
-
 def coverage_facts(
     stream: str,
     medium: str,

@@ -22,6 +22,7 @@ from bidwitness.storage.evidence.chain import (
     verify_order,
     verify_runs,
     verify_session_chain,
+    within_heads,
 )
 from bidwitness.storage.evidence.checkfile import FileFinding, Task, check_file
 from bidwitness.storage.evidence.disclosure import DisclosureFacts, read_disclosure
@@ -48,6 +49,7 @@ from bidwitness.storage.evidence.session_records import (
     CloseFacts,
     HeadFacts,
     SessionRecord,
+    SpanFacts,
     SupplementFacts,
 )
 
@@ -225,21 +227,15 @@ class _Verification:
         """Each stretch that the close names must be there whole and end in its head."""
         rest = {id(link) for link in stream.links}
         self._report.problems += verify_order(stream.links)
+        stream.covered = within_heads(stream.links, heads)
         end: Link | None = None
         for head in heads:
-            part = [
-                link
-                for link in stream.links
-                if link.facts.place.day == head.day
-                and head.first <= link.facts.place.seq <= head.last
-            ]
+            part = within_heads(stream.covered, [head])
             rest -= {id(link) for link in part}
-            part.sort(key=lambda link: link.key)
             self._check_stretch(stream_id, head, part)
             joined = [end, *part] if end and part and _follows(end, part[0]) else part
             self._report.problems += verify_links(joined)
             self._report.problems += verify_runs([link.facts for link in joined])
-            stream.covered += part
             end = part[-1] if part else None
         if rest:
             name = next(link.name for link in stream.links if id(link) in rest)
@@ -303,22 +299,28 @@ class _Verification:
             self._wrong(finding.kind, task.name, "; ".join(finding.wrong))
 
     def _check_coverage(self) -> None:
-        close = self._close()
         for stream_id, stream in sorted(self._streams.items()):
             self._report.streams.append(self._describe(stream_id, stream))
-        if close is None:
-            return
-        for entry in close.coverage:
-            held = self._streams.get(entry.stream)
-            if held is None:
+        close = self._close()
+        for item in self._session:
+            if close is not None and isinstance(item, CloseFacts | SupplementFacts):
+                self._recompute(item, close.due)
+
+    def _recompute(self, stated: CloseFacts | SupplementFacts, due: Sequence[SpanFacts]) -> None:
+        """Hold what a close or supplement states against the records that it names itself."""
+        for entry in stated.coverage:
+            stream = self._streams.get(entry.stream)
+            if stream is None:
                 continue
-            due = [Interval(s.start, s.end) for s in close.due if s.stream == entry.stream]
-            spans = recorded_spans((link.facts for link in held.covered), entry.medium)
-            due_us, recorded_us = total(due), total(intersect(due, spans))
+            wanted = [Interval(s.start, s.end) for s in due if s.stream == entry.stream]
+            named = within_heads(stream.covered, stated.heads)
+            spans = recorded_spans((link.facts for link in named), entry.medium)
+            due_us, recorded_us = total(wanted), total(intersect(wanted, spans))
             if (entry.due_us, entry.recorded_us) != (due_us, recorded_us):
                 said = f"{entry.recorded_us} of {entry.due_us} µs recorded"
                 shown = f"the records show {recorded_us} of {due_us}"
-                self._wrong("inconsistent", f"{entry.stream} {entry.medium}", f"{said}; {shown}")
+                where = f"{entry.stream} {entry.medium} in the {stated.T}"
+                self._wrong("inconsistent", where, f"{said}; {shown}")
 
     def _describe(self, stream_id: str, stream: _Stream) -> StreamReport:
         report = StreamReport(stream_id, stream.claimed)

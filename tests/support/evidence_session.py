@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bidwitness.intervals import Interval
 from bidwitness.storage.evidence.canonical import JsonValue, canonical
-from bidwitness.storage.evidence.chain import Link, link_of
+from bidwitness.storage.evidence.chain import Link, link_of, within_heads
 from bidwitness.storage.evidence.merkle import Tree
 from bidwitness.storage.evidence.package import (
     MediaSource,
@@ -38,7 +38,7 @@ from bidwitness.storage.evidence.records import (
     record_of,
     session_genesis,
 )
-from bidwitness.storage.evidence.seal import coverage_facts, heads_of, within_heads
+from bidwitness.storage.evidence.seal import coverage_facts, heads_of
 from bidwitness.storage.evidence.session_records import (
     BookingFacts,
     ClaimedFacts,

@@ -29,7 +29,7 @@ from support.evidence_session import (
 from bidwitness.storage.evidence.bundle import standalone_verifier
 from bidwitness.storage.evidence.canonical import canonical, parse
 from bidwitness.storage.evidence.records import check_record, leaf_hash, record_of
-from bidwitness.storage.evidence.session_records import CloseFacts
+from bidwitness.storage.evidence.session_records import CloseFacts, SupplementFacts
 from bidwitness.storage.evidence.verify import verify_package
 
 Records = list[dict[str, Any]]
@@ -362,6 +362,25 @@ def test_a_second_close_with_less(bag: Path, standalone: ModuleType) -> None:
     streams = [make_stream("cam-a"), make_stream("cam-b")]
     rewrite_session(bag, lambda session: session.add(close_of(session, streams, CLAIM)))
     assert "is closed more than once" in found(bag, standalone)[1]
+
+
+def test_a_supplement_speaks_for_itself(tmp_path: Path, standalone: ModuleType) -> None:
+    """Sealed while a recorder was away; what it had is told later, and both statements hold."""
+    stream = make_stream("cam-a")
+    early = Stream("cam-a", stream.records[:5], stream.files)
+    session = make_session([early])
+    full = close_of(session, [stream], CLAIM)
+    told = SupplementFacts(session.place(CLAIM.end + 1), "it came back", full.heads, full.coverage)
+    session.add(told)
+    make_package(tmp_path / "bag", [stream], session)
+    report = verify_package(tmp_path / "bag")
+    assert (report.exit_code, report.problems) == (3, [])
+    assert len(report.streams[0].gaps) == 1
+    session.records.pop()
+    more = tuple(dataclasses.replace(c, recorded_us=c.due_us) for c in full.coverage)
+    session.add(dataclasses.replace(told, coverage=more))
+    make_package(tmp_path / "boast", [stream], session)
+    assert "cam-a picture in the supplement" in found(tmp_path / "boast", standalone)[1]
 
 
 def test_without_its_close_the_session_is_said_not_to_be_sealed(bag: Path) -> None:

@@ -6,9 +6,9 @@ import pytest
 from support.evidence_session import CLAIM, LENGTH, START, make_stream, media_pieces
 
 from bidwitness.intervals import Interval
-from bidwitness.storage.evidence.chain import record_name
+from bidwitness.storage.evidence.chain import record_name, within_heads
 from bidwitness.storage.evidence.records import SegmentFacts
-from bidwitness.storage.evidence.seal import coverage_facts, damage, heads_of, within_heads
+from bidwitness.storage.evidence.seal import coverage_facts, damage, heads_of
 
 
 def spans(*pairs: tuple[int, int]) -> list[Interval]:
