@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from bidwitness.simulator import wire
 from bidwitness.simulator.rtp import datagrams, interleaved, on_channel
 from bidwitness.simulator.sdp import describe
+from bidwitness.simulator.spec import Auth
 from bidwitness.simulator.streams import ServedStream, Viewer
 
 log = logging.getLogger(__name__)
@@ -208,7 +209,10 @@ class Connection(asyncio.Protocol):
         if not self._is_allowed(request, stream):
             if "authorization" in request.headers:
                 self._hub.totals.refused_logins += 1
-            return 401, {"WWW-Authenticate": wire.challenge(REALM, self._nonce)}, b""
+            asked = wire.challenge(REALM, self._nonce)
+            if stream.spec.auth is Auth.BASIC:
+                asked = f'Basic realm="{REALM}"'
+            return 401, {"WWW-Authenticate": asked}, b""
         if request.method == "DESCRIBE":
             return self._describe(request, stream)
         if request.method == "SETUP":
@@ -227,8 +231,13 @@ class Connection(asyncio.Protocol):
 
     def _is_allowed(self, request: wire.Request, stream: ServedStream) -> bool:
         spec = stream.spec
+        given = request.headers.get("authorization", "")
+        if spec.auth is Auth.BASIC:
+            return not spec.user or wire.is_basic_authorized(
+                given, user=spec.user, password=spec.password
+            )
         return not spec.user or wire.is_authorized(
-            request.headers.get("authorization", ""),
+            given,
             request.method,
             realm=REALM,
             nonce=self._nonce,

@@ -38,6 +38,13 @@ class Join(StrEnum):
     NOW = "now"
 
 
+class Auth(StrEnum):
+    """How the RTSP side asks for the password."""
+
+    DIGEST = "digest"
+    BASIC = "basic"
+
+
 @dataclass(frozen=True, slots=True)
 class CameraSpec:
     """One virtual camera with its two streams.
@@ -66,6 +73,7 @@ class CameraSpec:
     sub_sound: bool = True
     user: str = ""
     password: str = ""
+    auth: Auth = Auth.DIGEST
     join: Join = Join.KEY
     b_frames: int = 0
     report_delay: int = 0

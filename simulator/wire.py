@@ -1,5 +1,6 @@
 """RTSP messages and Digest authentication. Pure."""
 
+import base64
 import hashlib
 import hmac
 import re
@@ -114,6 +115,13 @@ def _pair(text: str) -> tuple[int, int] | None:
 def challenge(realm: str, nonce: str) -> str:
     """Give the header that asks for Digest authentication."""
     return f'Digest realm="{realm}", nonce="{nonce}", algorithm=MD5'
+
+
+def is_basic_authorized(header: str, *, user: str, password: str) -> bool:
+    """Check an Authorization header of the Basic scheme, as old cameras still want it."""
+    scheme, _, coded = header.partition(" ")
+    expected = base64.b64encode(f"{user}:{password}".encode()).decode()
+    return scheme.lower() == "basic" and hmac.compare_digest(expected, coded.strip())
 
 
 def is_authorized(

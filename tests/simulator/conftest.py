@@ -12,6 +12,7 @@ def cameras() -> Iterator[RunningSimulator]:
     specs = [
         small_camera("plain"),
         small_camera("locked", user="operator", password="secret"),
+        small_camera("old", title="plain", user="operator", password="secret", auth="basic"),
         small_camera("aac", sound="aac", b_frames=2),
         small_camera("h265", codec="h265", sound="ulaw"),
         small_camera("mute", sound="none", gop_seconds=10, join="now", report_delay=2),

@@ -5,6 +5,7 @@ import threading
 import urllib.error
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import av
@@ -18,23 +19,44 @@ from bidwitness.simulator.spec import FPS, LOOP_FRAMES
 STEP = 90_000 // FPS
 
 
+@dataclass(frozen=True)
+class Meeting:
+    """A fault, met by a viewer that pulls for ``seconds``. Each has a camera of its own."""
+
+    seconds: float
+    fault: dict[str, Any]
+
+
+MEETINGS = {
+    "drop": Meeting(30, {"kind": "drop", "seconds": 60}),
+    "stall": Meeting(5, {"kind": "stall", "seconds": 1.6}),
+    "forth": Meeting(4, {"kind": "jump", "ms": 5_000}),
+    "back": Meeting(4, {"kind": "jump", "ms": -5_000}),
+    "repeat": Meeting(4, {"kind": "repeat", "seconds": 0.4}),
+    "garbage": Meeting(5, {"kind": "garbage", "seconds": 1}),
+    "resolution": Meeting(6, {"kind": "resolution", "width": 480, "height": 270, "seconds": 2}),
+}
+
+
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[RunningSimulator]:
     """Cameras that these tests may harm."""
-    with running_simulator([small_camera("a"), small_camera("b", join="now")]) as running:
+    specs = [small_camera(name, title="faulty") for name in MEETINGS]
+    specs += [small_camera("a", title="faulty"), small_camera("b", title="faulty", join="now")]
+    with running_simulator(specs) as running:
         yield running
 
 
-@pytest.fixture(autouse=True)
-def _healed(simulator: RunningSimulator) -> Iterator[None]:
-    yield
-    simulator.clear_faults()
+@pytest.fixture(scope="module")
+def met(simulator: RunningSimulator) -> dict[str, Pulled]:
+    """What each viewer got; all at once, as they mostly wait."""
+    with ThreadPoolExecutor(len(MEETINGS)) as pool:
+        return dict(zip(MEETINGS, pool.map(lambda n: meet(simulator, n), MEETINGS), strict=True))
 
 
-def meet(
-    simulator: RunningSimulator, kind: str, *, seconds: float, for_seconds: float = 0, **more: Any
-) -> Pulled:
-    """Pull camera ``a`` for ``seconds`` and set a fault once its pictures flow."""
+def meet(simulator: RunningSimulator, name: str) -> Pulled:
+    """Pull a camera and set its fault once its pictures flow."""
+    meeting = MEETINGS[name]
     flowing = threading.Event()
 
     def enough(pulled: Pulled) -> bool:
@@ -42,13 +64,19 @@ def meet(
             flowing.set()
         return False
 
+    url = simulator.url(name)
     with ThreadPoolExecutor(1) as pool:
-        pulling = pool.submit(pull, simulator.url("a"), seconds=seconds, enough=enough)
+        pulling = pool.submit(pull, url, seconds=meeting.seconds, enough=enough)
         assert flowing.wait(20)
-        if for_seconds:
-            more["seconds"] = for_seconds
-        simulator.fault(kind, "a", **more)
+        simulator.fault(camera=name, **meeting.fault)
         return pulling.result()
+
+
+@pytest.fixture
+def healing(simulator: RunningSimulator) -> Iterator[RunningSimulator]:
+    """The simulator, whose faults end with the test."""
+    yield simulator
+    simulator.clear_faults()
 
 
 def timed(pulled: Pulled) -> list[tuple[Picture, int, int]]:
@@ -57,28 +85,26 @@ def timed(pulled: Pulled) -> list[tuple[Picture, int, int]]:
 
 
 def test_drop_closes_and_refuses_and_comes_back_with_the_right_frame(
-    simulator: RunningSimulator,
+    healing: RunningSimulator, met: dict[str, Pulled]
 ) -> None:
-    before = simulator.status()["connections_total"]
-    pulled = meet(simulator, "drop", seconds=30, for_seconds=60)
-    # The viewer was cut off within a second of its first pictures.
+    pulled = met["drop"]
     assert FPS < len(pulled.frames) < 10 * FPS
+    before = healing.status()["connections_total"]
+    healing.fault("drop", "drop", seconds=60)
     with pytest.raises(av.error.FFmpegError):
-        pull(simulator.url("a"))
-    assert pull(simulator.url("b"), seconds=1).frames, "another camera is harmed"
-    simulator.clear_faults()
-    after = pull(simulator.url("a"), seconds=1)
+        pull(healing.url("drop"))
+    assert pull(healing.url("b"), seconds=1).frames, "another camera is harmed"
+    healing.clear_faults()
+    after = pull(healing.url("drop"), seconds=1)
     assert after.frames[0] > pulled.frames[-1] + FPS
     for picture in after.pictures:
         assert picture.stamp
-        assert picture.stamp.utc_us == simulator.instant_us(picture.stamp.frame)
-    assert simulator.status()["connections_total"] >= before + 4
+        assert picture.stamp.utc_us == healing.instant_us(picture.stamp.frame)
+    assert healing.status()["connections_total"] >= before + 3
 
 
-def test_stall_keeps_the_connection_and_skips_what_was_not_sent(
-    simulator: RunningSimulator,
-) -> None:
-    pulled = meet(simulator, "stall", seconds=4, for_seconds=1.6)
+def test_stall_keeps_the_connection_and_skips_what_was_not_sent(met: dict[str, Pulled]) -> None:
+    pulled = met["stall"]
     assert pulled.error is None
     (hole,) = [
         (b, q - p) for (_, a, p), (_, b, q) in itertools.pairwise(timed(pulled)) if b != a + 1
@@ -91,26 +117,25 @@ def test_stall_keeps_the_connection_and_skips_what_was_not_sent(
     assert max(b - a for a, b in itertools.pairwise(arrived)) > 1_400_000
 
 
-def test_a_silent_track_is_declared_and_empty(simulator: RunningSimulator) -> None:
-    simulator.fault("silent", "a", "main")
-    pulled = pull(simulator.url("a"), seconds=2)
+def test_a_silent_track_is_declared_and_empty(healing: RunningSimulator) -> None:
+    healing.fault("silent", "a", "main")
+    pulled = pull(healing.url("a"), seconds=2)
     assert pulled.codecs["audio"] == "pcm_alaw"
     assert pulled.sounds == []
     assert len(pulled.frames) >= 2 * FPS - 5
-    assert pull(simulator.url("a", "sub"), seconds=1).sounds, "the other stream is silent, too"
+    assert pull(healing.url("a", "sub"), seconds=1).sounds, "the other stream is silent, too"
 
 
-@pytest.mark.parametrize("ms", [5_000, -5_000])
-def test_jump_moves_all_timestamps_at_once(simulator: RunningSimulator, ms: int) -> None:
-    pulled = meet(simulator, "jump", seconds=2.5, ms=ms)
-    rows = timed(pulled)
+@pytest.mark.parametrize(("name", "ms"), [("forth", 5_000), ("back", -5_000)])
+def test_jump_moves_all_timestamps_at_once(met: dict[str, Pulled], name: str, ms: int) -> None:
+    rows = timed(met[name])
     assert [b - a for (_, a, _), (_, b, _) in itertools.pairwise(rows)] == [1] * (len(rows) - 1)
     leaps = {q - p for (_, _, p), (_, _, q) in itertools.pairwise(rows)} - {STEP}
     assert STEP + 90 * ms in leaps
 
 
-def test_repeat_freezes_the_timestamp(simulator: RunningSimulator) -> None:
-    pulled = meet(simulator, "repeat", seconds=3, for_seconds=0.4)
+def test_repeat_freezes_the_timestamp(met: dict[str, Pulled]) -> None:
+    pulled = met["repeat"]
     frames = [p.stamp.frame for p in pulled.pictures if p.stamp]
     assert {b - a for a, b in itertools.pairwise(frames)} == {1}
     camera = [p.camera_us for p in pulled.pictures]
@@ -118,23 +143,23 @@ def test_repeat_freezes_the_timestamp(simulator: RunningSimulator) -> None:
     assert 8 <= still <= 12
 
 
-def test_skew_moves_what_reports_say_and_nothing_else(simulator: RunningSimulator) -> None:
-    simulator.fault("skew", "a", ms=-90_000)
-    pulled = pull(simulator.url("a"), seconds=1.5)
+def test_skew_moves_what_reports_say_and_nothing_else(healing: RunningSimulator) -> None:
+    healing.fault("skew", "a", ms=-90_000)
+    pulled = pull(healing.url("a"), seconds=1.5)
     off = {p.camera_us - p.stamp.utc_us for p in pulled.pictures if p.stamp and p.camera_us}
     assert off == {-90_000_000}
     assert {b - a for a, b in itertools.pairwise(pulled.frames)} == {1}
 
 
-def test_garbage_is_noise_for_its_time(simulator: RunningSimulator) -> None:
-    pulled = meet(simulator, "garbage", seconds=4, for_seconds=1)
+def test_garbage_is_noise_for_its_time(met: dict[str, Pulled]) -> None:
+    pulled = met["garbage"]
     missing = pulled.frames[-1] - pulled.frames[0] + 1 - len(pulled.frames)
     assert 20 <= missing <= 30
     assert pulled.error is None
 
 
-def test_resolution_changes_in_band_at_a_key_frame(simulator: RunningSimulator) -> None:
-    pulled = meet(simulator, "resolution", seconds=6, width=480, height=270, for_seconds=2)
+def test_resolution_changes_in_band_at_a_key_frame(met: dict[str, Pulled]) -> None:
+    pulled = met["resolution"]
     context = av.CodecContext.create("h264", "r")
     sizes: list[int] = []
     numbers: list[int | None] = []
@@ -147,12 +172,12 @@ def test_resolution_changes_in_band_at_a_key_frame(simulator: RunningSimulator) 
     assert numbers == [frame % LOOP_FRAMES for frame in pulled.frames]
 
 
-def test_status_names_viewers_and_faults(simulator: RunningSimulator) -> None:
-    simulator.fault("stall", "b", "sub", seconds=60)
-    status = simulator.status()
+def test_status_names_viewers_and_faults(healing: RunningSimulator) -> None:
+    healing.fault("stall", "b", "sub", seconds=60)
+    status = healing.status()
     assert status["loop_frames"] == LOOP_FRAMES
-    assert simulator.instant_us(status["frame"]) <= status["utc_us"]
-    state = simulator.camera("b")["state"]
+    assert healing.instant_us(status["frame"]) <= status["utc_us"]
+    state = healing.camera("b")["state"]
     assert (state["main"]["faults"], state["sub"]["faults"]) == ([], ["stall"])
     assert (state["main"]["codec"], state["main"]["width"]) == ("h264", 640)
 

@@ -190,3 +190,9 @@ def test_a_wrong_password_is_refused(cameras: RunningSimulator, transport: str) 
     with pytest.raises(av.error.HTTPUnauthorizedError):
         pull(cameras.url("locked", login=False), transport=transport)
     assert cameras.status()["refused_logins"] > before
+
+
+def test_an_old_camera_asks_for_the_password_in_the_clear(cameras: RunningSimulator) -> None:
+    assert pull(cameras.url("old", "sub"), seconds=0.5).frames
+    with pytest.raises(av.error.HTTPUnauthorizedError):
+        pull(cameras.url("old", "sub").replace("secret", "guess"))
