@@ -94,7 +94,7 @@ def _to_json(value: object) -> JsonValue:
     raise BadRecord(f"$: {type(value).__name__} has no place in a record")
 
 
-def from_json(declared: type[Any], value: object) -> Any:
+def from_json(declared: Any, value: object) -> Any:
     """Read an object by the dataclass that declares it.
 
     Raises ``BadRecord`` naming the path of what does not fit: a missing or unknown key, another
