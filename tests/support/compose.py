@@ -61,3 +61,17 @@ def running_redis(folder: Path) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait(20)
+
+
+def seaweed_command(
+    compose: Mapping[str, Any], program: str, folder: Path, port: int
+) -> tuple[list[str], dict[str, str]]:
+    """Give the store's own command and keys, on loopback and on ports that are free."""
+    service = compose["services"]["seaweedfs"]
+    inside = {"-dir=/data": f"-dir={folder}", "-ip=seaweedfs": "-ip=127.0.0.1"}
+    words = [inside.get(word, word) for word in service["command"]]
+    words = [f"-s3.port={port}" if word.startswith("-s3.port=") else word for word in words]
+    names = ("master", "volume", "filer")
+    http = [f"-{name}.port={free_port()}" for name in names]
+    grpc = [f"-{name}.port.grpc={free_port()}" for name in (*names, "s3")]
+    return [program, *words, "-ip.bind=127.0.0.1", *http, *grpc], service["environment"]

@@ -36,9 +36,8 @@ def postgres_programs() -> tuple[str, str]:
     return initdb, pg_ctl
 
 
-@contextmanager
-def running_postgres(folder: Path) -> Iterator[str]:
-    """Give the URL of an empty server of our own, on loopback; stop it afterwards.
+def open_postgres(folder: Path) -> "PostgresServer":
+    """Give an empty server of our own, on loopback, to be used as a context.
 
     initdb refuses root, so as root the server runs as the system's ``postgres`` user.
     """
