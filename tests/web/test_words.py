@@ -20,6 +20,7 @@ KINDS: dict[str, type[words.Word]] = {
     "streamRole": words.StreamRole,
     "medium": words.Medium,
     "action": words.Action,
+    "category": words.ProjectCategory,
     "health": words.Health,
     "cause": words.GapCause,
 }

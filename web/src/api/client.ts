@@ -7,6 +7,7 @@ import type {
   NewCamera,
   NewClaim,
   NewGrant,
+  NewProject,
   NewSession,
   Outcome,
   Page,
@@ -112,6 +113,8 @@ export const api = {
   newRoom: (name: string, kind: string) => call<Room>('POST', '/rooms', { name, kind }),
   projects: (q: string, signal?: AbortSignal) =>
     call<Page<Project>>('GET', `/projects${query({ q })}`, undefined, signal),
+
+  newProject: (project: NewProject) => call<Project>('POST', '/projects', project),
 
   cameras: (signal?: AbortSignal) => call<Page<Camera>>('GET', '/cameras', undefined, signal),
   addCamera: (camera: NewCamera) => call<Camera>('POST', '/cameras', camera),

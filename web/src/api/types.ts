@@ -213,6 +213,10 @@ export interface Session {
   coverage: number | null;
   gaps: number;
   due: Interval | null;
+  /** The rest is in the answer for one session, not in lists. */
+  alarms?: { id: string; kind: string; cause: string | null; raised_at: Micros }[];
+  /** The commands that its state knows; a role may still not give them. */
+  possible?: string[];
 }
 
 export interface NewSession {
@@ -332,6 +336,15 @@ export interface User {
 export interface Lot {
   code: string;
   name: string;
+}
+
+export type ProjectCategory = 'construction' | 'procurement' | 'land' | 'property' | 'other';
+
+export interface NewProject {
+  code: string;
+  name: string;
+  category: ProjectCategory;
+  lots: { code: string; name?: string }[];
 }
 
 export interface Project {
