@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import json
 import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,7 @@ def simulate(
     sound: Annotated[Sound, typer.Option(help="Sound.")] = Sound.ALAW,
     gop: Annotated[int, typer.Option(help="Seconds between key frames.")] = 1,
     spec: Annotated[Path | None, typer.Option(help="JSON list of cameras.")] = None,
+    while_stdin: Annotated[bool, typer.Option(help="End when standard input closes.")] = False,
 ) -> None:
     """Serve virtual cameras over RTSP until stopped; prints one line of JSON when ready."""
     common = {"user": user, "password": password, "codec": codec, "sound": sound}
@@ -42,7 +44,7 @@ def simulate(
         specs = [spec_from({"name": f"cam-{i}"}, defaults) for i in range(1, cameras + 1)]
     folder = cache or load_settings().data / "cache" / "simulator"
     addresses = Addresses(host, port, status_port, PORT if discovery else None)
-    asyncio.run(_run(Simulator(specs, folder, addresses)))
+    asyncio.run(_run(Simulator(specs, folder, addresses), while_stdin=while_stdin))
 
 
 @app.command("frame-numbers")
@@ -51,9 +53,21 @@ def print_frame_numbers(file: Path) -> None:
     typer.echo(json.dumps(dataclasses.asdict(frame_numbers(file))))
 
 
-async def _run(simulator: Simulator) -> None:
+class _UntilClosed(asyncio.Protocol):
+    """Notices that whoever started this process is gone, however that one ended."""
+
+    def __init__(self, stopped: asyncio.Event) -> None:
+        self._stopped = stopped
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stopped.set()
+
+
+async def _run(simulator: Simulator, *, while_stdin: bool) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
+    if while_stdin:
+        await loop.connect_read_pipe(lambda: _UntilClosed(stopped), sys.stdin)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     starting = asyncio.create_task(simulator.start())

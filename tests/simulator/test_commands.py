@@ -45,6 +45,17 @@ def test_it_can_be_stopped_while_it_encodes(tmp_path: Path, number: signal.Signa
     assert (process.returncode, out) == (0, ""), err
 
 
+def test_it_does_not_outlive_whoever_started_it(tmp_path: Path) -> None:
+    spec = tmp_path / "one.json"
+    spec.write_text(json.dumps([{"name": "a", "width": 160, "height": 160}]))
+    command = [*SIMULATE, "--spec", spec, "--port", "0", "--cache", CACHE, "--while-stdin"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin and process.stdout
+        assert process.stdout.readline()
+        process.stdin.close()
+        assert process.wait(10) == 0
+
+
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [

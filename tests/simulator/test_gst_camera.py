@@ -37,10 +37,12 @@ PULLS = {
 
 @pytest.fixture(scope="module")
 def pulls(foreign: RunningSimulator) -> dict[tuple[str, str, str], Pulled]:
-    """All at once, until the first sender report is a second old."""
+    """All at once, until a second of pictures and of sound came after the first report."""
 
     def reported(pulled: Pulled) -> bool:
-        return sum(1 for p in pulled.pictures if p.camera_us is not None) > FPS
+        pictures = sum(1 for p in pulled.pictures if p.camera_us is not None)
+        heard = "audio" not in pulled.codecs or len(pulled.sounds) > 2 * FPS
+        return heard and pictures > FPS
 
     def one(which: tuple[str, str, str]) -> Pulled:
         url = foreign.url(*which[:2])

@@ -57,11 +57,12 @@ def running_gst_cameras(
         process = subprocess.Popen(
             [PYTHON, str(script), file.name],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         try:
-            assert process.stdout is not None
+            assert process.stdin and process.stdout
             line = process.stdout.readline()
             assert line, f"GStreamer's server ended with {process.wait()} before it was ready"
             yield RunningSimulator(json.loads(line), process.pid, tuple(specs))
@@ -69,6 +70,7 @@ def running_gst_cameras(
             process.terminate()
             process.wait(timeout=15)
             process.stdout.close()
+            process.stdin.close()
 
 
 def _camera(spec: CameraSpec, cache: Path) -> dict[str, Any]:

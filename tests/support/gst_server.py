@@ -2,7 +2,7 @@
 
 The server, its RTP and its RTCP are GStreamer's; only the encoded frames are ours, each with
 its stamp. Reads a JSON file named on the command line (see ``gst_camera``), prints one line of
-JSON with the addresses when it listens, and ends at SIGTERM.
+JSON with the addresses when it listens, and ends at SIGTERM or when standard input closes.
 """
 
 import json
@@ -178,11 +178,15 @@ def serve(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Serve until SIGTERM."""
+    """Serve until SIGTERM, or until standard input closes."""
     Gst.init(None)
     served = serve(json.loads(Path(sys.argv[1]).read_text()))
     loop = GLib.MainLoop()
     GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGTERM, loop.quit)
+    # Nor does it outlive whoever started it.
+    GLib.io_add_watch(
+        sys.stdin.fileno(), GLib.PRIORITY_DEFAULT, GLib.IO_HUP, lambda *_: loop.quit()
+    )
     sys.stdout.write(json.dumps(served["ready"]) + "\n")
     sys.stdout.flush()
     loop.run()

@@ -85,10 +85,13 @@ def running_simulator(
         json.dump([dataclasses.asdict(spec) for spec in specs], file)
         file.flush()
         command = [sys.executable, "-m", "bidwitness", "simulate", "--spec", file.name]
-        command += ["--port", "0", "--cache", str(cache), *options]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        command += ["--port", "0", "--cache", str(cache), "--while-stdin", *options]
+        # It must not outlive tests that are killed.
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         try:
-            assert process.stdout is not None
+            assert process.stdin and process.stdout
             line = process.stdout.readline()
             assert line, f"the simulator ended with {process.wait()} before it was ready"
             yield RunningSimulator(json.loads(line), process.pid, tuple(specs))
@@ -96,4 +99,5 @@ def running_simulator(
             process.terminate()
             code = process.wait(timeout=15)
             process.stdout.close()
+            process.stdin.close()
     assert code == 0, f"the simulator ended with {code}"
