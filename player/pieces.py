@@ -5,7 +5,7 @@ session or of beyond a grant never come out of here, whatever address was guesse
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +26,10 @@ from bidwitness.player.segments import (
     track_fragments,
 )
 from bidwitness.player.tables import Plan, Reader, Tables, WholeSource
+from bidwitness.player.uncommitted import closed_uncommitted
 from bidwitness.seam import visible
 from bidwitness.storage.index.database import Database
+from bidwitness.storage.index.footage import MAX_SEGMENT_US
 from bidwitness.storage.index.models import Init
 from bidwitness.storage.media.boxes import one_track_init
 from bidwitness.storage.spool.reading import read_range
@@ -119,8 +121,8 @@ class Pieces:
         with self._database.read() as orm:
             held = committed_with(orm, scope.stream_id, self._time(scope), init_id)
         if held is None:
-            open_ones = being_written(self._spool, scope.stream_id, ())
-            held = next((found for found in open_ones if found.init == init_id), None)
+            spooled = self._spooled(scope.stream_id, (), self._recently(scope))
+            held = next((found for found in spooled if found.init == init_id), None)
         track = held.track(scope.medium) if held is not None else None
         if held is None or track is None:
             raise _not_held()
@@ -142,13 +144,17 @@ class Pieces:
         end = min(scope.window.end, self._clock.utc_us() + 1)
         return Interval(scope.window.start, max(end, scope.window.start + 1))
 
+    def _recently(self, scope: Scope) -> int:
+        """What is not committed is not old: the index answers, so committing goes on."""
+        return max(scope.window.start, self._clock.utc_us() - MAX_SEGMENT_US)
+
     def _one(self, scope: Scope, run: str, run_seq: int) -> Held | None:
         with self._database.read() as orm:
             held = committed_one(orm, scope.stream_id, self._time(scope), run, run_seq)
         if held is not None:
             return held
-        open_ones = being_written(self._spool, scope.stream_id, ())
-        return next((found for found in open_ones if found.key == (run, run_seq)), None)
+        spooled = self._spooled(scope.stream_id, (), self._recently(scope))
+        return next((found for found in spooled if found.key == (run, run_seq)), None)
 
     def _held(self, stream_id: str, from_us: int, to_us: int) -> list[Held]:
         """Give the segments of a time and about it, what is being written now included."""
@@ -160,9 +166,17 @@ class Pieces:
         known = {found.key for found in held}
         return held + [
             found
-            for found in being_written(self._spool, stream_id, known)
+            for found in self._spooled(stream_id, known, start)
             if found.from_us < end and found.to_us > start
         ]
+
+    def _spooled(self, stream_id: str, known: Collection[_Key], from_us: int) -> list[Held]:
+        """Give what lies in the spool and is not committed: closed or being written."""
+        # In this order: a segment that is closed in between is found, perhaps twice.
+        writing = being_written(self._spool, stream_id, known)
+        closed = closed_uncommitted(self._spool, stream_id, known, from_us)
+        done = {found.key for found in closed}
+        return closed + [found for found in writing if found.key not in done]
 
     def _read(self, held: Held, offset: int, length: int) -> bytes:
         if held.row is not None:

@@ -80,7 +80,7 @@ def open_playback(database: Database, clock: Clock, who: Who, user_id: str, wish
     _check(wish)
     now = clock.utc_us()
     with database.read() as orm:
-        person = _with_grant(person_of(orm, user_id), wish.grant_id)
+        person = with_grant(person_of(orm, user_id), wish.grant_id)
         found = _find(orm, wish, now)
         streams, refusal = _permitted(person, found, now)
     facts: dict[str, object] = {
@@ -132,7 +132,7 @@ def _find(orm: Orm, wish: Wish, now: int) -> _Found:
         window = Interval(wish.from_us, wish.to_us or FOREVER)
         ids: Sequence[str] = wish.stream_ids
     else:
-        window, claimed = _claimed(orm, wish.session_id, wish.from_us, wish.to_us)
+        window, claimed = claimed_window(orm, wish.session_id, wish.from_us, wish.to_us)
         unknown = set(wish.stream_ids) - set(claimed)
         if unknown:
             raise InvalidInput(
@@ -143,7 +143,7 @@ def _find(orm: Orm, wish: Wish, now: int) -> _Found:
     return _Found(window, tuple(view_of(orm, stream, window) for stream in ids), wish.session_id)
 
 
-def _claimed(
+def claimed_window(
     orm: Orm, session_id: str, from_us: int | None, to_us: int | None
 ) -> tuple[Interval, list[str]]:
     """Give the time a session's claims reach over, narrowed as wished, and their streams."""
@@ -227,7 +227,7 @@ def _row(
     )
 
 
-def _with_grant(person: Person, grant_id: str | None) -> Person:
+def with_grant(person: Person, grant_id: str | None) -> Person:
     """Leave a person only the grant she opens the viewing by, if she names one."""
     if grant_id is None:
         return person
@@ -250,7 +250,7 @@ def recheck(
         raise NotFound("There is no such playback.")
     if orm.get(PlaybackStream, (playback_id, stream_id, medium)) is None:
         raise NotFound("The playback does not hold this.")
-    person = _with_grant(person_of(orm, user_id), row.grant_id)
+    person = with_grant(person_of(orm, user_id), row.grant_id)
     window = Interval(row.from_us, FOREVER if row.to_us is None else row.to_us)
     view = view_of(orm, stream_id, window)
     allowed = permission_of(person, medium, view, window, row.session_id, now_us)

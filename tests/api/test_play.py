@@ -23,7 +23,7 @@ def scene(api: RunningApi, clock: FakeClock) -> Scene:
 @contextmanager
 def auditor(api: RunningApi, scene: Scene, session: str, **grant: object) -> Iterator[Watcher]:
     """Somebody with a grant for a session, signed in, who has opened it."""
-    name = f"auditor {session}"
+    name = f"auditor.{session}"
     user = api.add_user(name, Role.AUDITOR)
     scene.grant(user, session, **grant)
     with api.as_user(name) as client:
@@ -187,7 +187,7 @@ def test_nobody_plays_without_a_right(api: RunningApi, scene: Scene) -> None:
     session = scene.session(0, 10)
     scene.clock.advance(60 * SECOND)
     for role in (Role.AUDITOR, Role.SUPERVISOR, Role.SYSTEM_ADMIN):
-        with api.as_user(f"a {role}", role) as client:
+        with api.as_user(f"a.{role}", role) as client:
             problem_of(Watcher(client).open(session), 403, "forbidden")
     with api.client() as nobody:
         problem_of(Watcher(nobody).open(session), 401, "unauthenticated")
@@ -270,6 +270,24 @@ def test_when_the_session_ends_its_viewing_gets_an_end(
         # The room goes on recording; what comes after the end is not of this session.
         assert watcher.frames(scene.stream) == list(range(23 * 25))
         assert watcher.playlist(scene.stream).ended
+
+
+def test_what_is_closed_but_not_committed_yet_is_shown(
+    api: RunningApi, scene: Scene, running: str
+) -> None:
+    reel = scene.reel()
+    reel.segments(10)
+    reel.write(10)
+    segment = reel.close(commit=False)
+    reel.write(9)
+    scene.clock.set_utc(reel.now_us)
+    with auditor(api, scene, running) as watcher:
+        before = watcher.playlist(scene.stream)
+        assert watcher.frames(scene.stream) == list(
+            range(round((before.entries[-1].to_us - scene.start) / FRAME_US))
+        )
+        reel.commit(segment)
+        assert watcher.playlist(scene.stream).lines == before.lines
 
 
 def test_a_camera_of_a_running_session_that_is_gone_shows_as_a_hole(

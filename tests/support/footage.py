@@ -3,6 +3,7 @@
 Every picture spells its number, so a test can say which frames reached a viewer.
 """
 
+import base64
 import hashlib
 import io
 from collections.abc import Iterator
@@ -11,19 +12,34 @@ from functools import cache
 from pathlib import Path
 
 import av
-from sqlalchemy import func, select
 from support.clips import TICK, Clip, aac_packets, make_clip, picture_number
 
 from bidwitness.ids import new_id
 from bidwitness.recorder.nal import config_of, parse_access_unit
-from bidwitness.storage.evidence.records import utc_day
+from bidwitness.storage.evidence.canonical import JsonValue, canonical
+from bidwitness.storage.evidence.merkle import hash_leaf, root
+from bidwitness.storage.evidence.records import (
+    Anchor,
+    Digests,
+    FileFacts,
+    MediaFacts,
+    Place,
+    SegmentFacts,
+    TrackFacts,
+    first_place,
+    leaf_hash,
+    next_place,
+    record_of,
+    utc_day,
+)
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import FragmentTable, Init, Record, Run, Segment
-from bidwitness.storage.media.boxes import read_init
+from bidwitness.storage.media.boxes import read_init, split_pieces
 from bidwitness.storage.media.fragments import Sample, write_fragment
 from bidwitness.storage.media.init import TrackSpec, write_init
 from bidwitness.storage.spool.blob import Fragment, SegmentTable, WallPoint, encode_table
-from bidwitness.storage.spool.layout import SegmentName, segment_path
+from bidwitness.storage.spool.journal import encode_line
+from bidwitness.storage.spool.layout import SegmentName, journal_path, segment_path
 from bidwitness.storage.spool.table import (
     AnchorPoint,
     OpenFragment,
@@ -42,6 +58,7 @@ FRAMES = 1500
 SIZE = 64
 AAC_RATE = 16_000
 AAC_BLOCK = 1024
+SITE = "site-1"
 RECORDER = "recorder-1"
 
 
@@ -73,6 +90,7 @@ class Reel:
     frame: int = 0
     _began: int = 0
     _open: "_Writing | None" = None
+    _last: dict[str, JsonValue] | None = None
 
     def segment(self, seconds: int) -> Segment:
         """Record ``seconds`` into one segment, close it and commit it."""
@@ -94,15 +112,13 @@ class Reel:
         segment = self._open.close()
         self._open = None
         self.run_seq += 1
+        self._journal(segment)
         if commit:
             self.commit(segment)
         return segment
 
     def commit(self, segment: Segment) -> None:
         with self.index.write() as orm:
-            seq = orm.scalar(
-                select(func.count()).select_from(Record).where(Record.stream_id == self.stream_id)
-            )
             if orm.get(Run, segment.run_id) is None:
                 orm.add(
                     Run(
@@ -119,13 +135,14 @@ class Reel:
                     for t in read_init(body)
                 ]
                 orm.add(Init(id=segment.init_id, body=body, tracks=tracks))
+            facts = segment.__dict__["reel_record"]
             record = Record(
                 stream_id=self.stream_id,
-                day=int(utc_day(segment.from_us)),
-                seq=seq or 0,
+                day=int(facts["day"]),
+                seq=int(facts["seq"]),
                 kind="segment",
-                leaf=segment.sha256,
-                body="{}",
+                leaf=leaf_hash(facts),
+                body=canonical(facts).decode(),
             )
             orm.add(record)
             orm.flush()
@@ -134,6 +151,56 @@ class Reel:
             orm.flush()
             table: SegmentTable = segment.__dict__["reel_table"]
             orm.add(FragmentTable(segment_id=segment.id, body=encode_table(table)))
+
+    def _journal(self, segment: Segment) -> None:
+        """Make the segment's evidence record, chained to the last one, and write it down."""
+        if self._last is None:
+            place = first_place(SITE, RECORDER, self.stream_id, segment.from_us)
+        else:
+            place = next_place(self._last, segment.from_us, RECORDER)
+        record = record_of(self._facts(place, segment))
+        table: SegmentTable = segment.__dict__["reel_table"]
+        facts: dict[str, JsonValue] = {
+            "path": segment.spool_path,
+            "init_size": len(self._init()),
+            "run_started_us": self.start_us,
+            "table": base64.b64encode(encode_table(table)).decode(),
+        }
+        with journal_path(self.spool, self.stream_id, place.day).open("ab") as journal:
+            journal.write(encode_line(record, facts))
+        segment.__dict__["reel_record"] = self._last = record
+
+    def _facts(self, place: Place, segment: Segment) -> SegmentFacts:
+        table: SegmentTable = segment.__dict__["reel_table"]
+        assert segment.spool_path is not None
+        data = (self.spool / segment.spool_path).read_bytes()
+        pieces = [piece.data for piece in split_pieces([data])]
+        roots = {
+            name: root([hash_leaf(piece, name) for piece in pieces], name).hex()
+            for name in ("sha256", "sm3")
+        }
+        tracks = read_init(pieces[0])
+        media = []
+        for track in tracks:
+            mine = table.of_track(track.id)
+            if mine:
+                length = mine[-1].end - mine[0].dts
+                media.append(MediaFacts(track.id, mine[0].dts, length, len(mine)))
+        wall = table.walls[0]
+        return SegmentFacts(
+            place=place,
+            run=segment.run_id,
+            run_seq=segment.run_seq,
+            init=segment.init_id,
+            tracks=tuple(TrackFacts(t.id, t.medium, t.codec, t.timescale) for t in tracks),
+            media=tuple(media),
+            wall=(segment.from_us, segment.to_us),
+            anchors=(Anchor(wall.ticks, None, 0, wall.wall_us),),
+            quality=segment.quality,
+            pieces=segment.pieces,
+            root=Digests(roots["sha256"], roots["sm3"]),
+            file=FileFacts(segment.bytes, segment.sha256.hex()),
+        )
 
     def skip(self, seconds: float) -> None:
         """Record nothing for so long; a new run follows."""

@@ -1,0 +1,173 @@
+"""Copies handed out: asked for, made in the background, fetched by whoever asked."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse
+from pydantic import Field
+from sqlalchemy import select
+from sqlalchemy.orm import Session as Orm
+
+from bidwitness.api.deps import CurrentUser, Me, Parts, ThePartsOf
+from bidwitness.api.schemas import Answer, Body, IdPath, IdText, Reason, Us
+from bidwitness.errors import Conflict, Forbidden, NotFound
+from bidwitness.player.export import ExportWish, export_path, share_of, still_covers
+from bidwitness.player.playbacks import MAX_STREAMS
+from bidwitness.player.tasks import EXPORT, wish_of
+from bidwitness.storage.index.audit import leave_audit_entry
+from bidwitness.storage.index.jobs import enqueue
+from bidwitness.storage.index.models import Derivative, Job
+from bidwitness.words import JobState, Medium
+
+router = APIRouter(prefix="/exports", tags=["exports"])
+
+
+class ExportBody(Body):
+    session_id: IdText
+    from_us: Us | None = Field(default=None, alias="from")
+    to_us: Us | None = Field(default=None, alias="to")
+    stream_ids: list[IdText] = Field(default_factory=list, max_length=MAX_STREAMS)
+    media: list[Medium] = Field(default_factory=lambda: list(Medium), min_length=1, max_length=3)
+    grant_id: IdText | None = None
+    reason: Reason
+
+
+class ExportAnswer(Answer):
+    id: str
+    state: JobState
+    session_id: str
+    done: int
+    total: int
+    error: str | None
+    bytes: int | None = None
+    sha256: str | None = None
+    expires_at: int | None = None
+    package: str | None = None
+
+
+@router.post("", status_code=202)
+def new_export(body: ExportBody, user: Me, parts: ThePartsOf) -> ExportAnswer:
+    """Ask for the evidence package of a session, or of a part of it."""
+    wish = ExportWish(
+        session_id=body.session_id,
+        reason=body.reason,
+        from_us=body.from_us,
+        to_us=body.to_us,
+        stream_ids=tuple(dict.fromkeys(body.stream_ids)),
+        media=tuple(dict.fromkeys(body.media)),
+        grant_id=body.grant_id,
+    )
+    now = parts.clock.utc_us()
+    with _audited(parts, user, "export.request", wish), parts.database.read() as orm:
+        share = share_of(orm, user.id, wish, now)
+    payload = {
+        **body.model_dump(mode="json", by_alias=False),
+        "user_id": user.id,
+    }
+    with parts.database.write() as orm:
+        job = enqueue(orm, EXPORT, payload, by=user.username, now_us=now)
+        leave_audit_entry(
+            orm,
+            user.who,
+            "export.request",
+            f"session:{wish.session_id}",
+            now,
+            reason=wish.reason,
+            facts={
+                "job": job.id,
+                "streams": {s.view.stream_id: list(s.permissions) for s in share.streams},
+            },
+        )
+        return _answer(job, None)
+
+
+@router.get("/{export_id}")
+def export(export_id: IdPath, user: Me, parts: ThePartsOf) -> ExportAnswer:
+    """How far an export of one's own is, and where its package is."""
+    with parts.database.read() as orm:
+        return _answer(*_own(orm, user, export_id))
+
+
+@router.get("/{export_id}/package")
+def package(export_id: IdPath, user: Me, parts: ThePartsOf) -> FileResponse:
+    """The package, as long as it stands and everything in it may still be had."""
+    now = parts.clock.utc_us()
+    with parts.database.read() as orm:
+        job, made = _own(orm, user, export_id)
+    wish = wish_of(job.payload)
+    if made is None:
+        raise Conflict(f"The export is {job.state}: there is no package yet.")
+    path = _path(parts, job, made, now)
+    with _audited(parts, user, "export.fetch", wish), parts.database.read() as orm:
+        if not still_covers(share_of(orm, user.id, wish, now), made.recipe["spans"]):
+            raise Forbidden("Your right to what is in this package has ended.")
+    with parts.database.write() as orm:
+        leave_audit_entry(
+            orm,
+            user.who,
+            "export.fetch",
+            f"session:{wish.session_id}",
+            now,
+            facts={"job": job.id, "sha256": made.sha256},
+        )
+    return FileResponse(
+        path,
+        media_type="application/zip",
+        filename=f"bidwitness-{wish.session_id}-{job.id}.zip",
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def _path(parts: Parts, job: Job, made: Derivative, now: int) -> Path:
+    path = export_path(parts.settings, job.id)
+    if made.expires_us is not None and now >= made.expires_us:
+        path.unlink(missing_ok=True)
+    if not path.is_file():
+        raise NotFound("The package has expired. Ask for it again.")
+    return path
+
+
+def _own(orm: Orm, user: CurrentUser, export_id: str) -> tuple[Job, Derivative | None]:
+    job = orm.get(Job, export_id)
+    if job is None or job.kind != EXPORT or job.payload.get("user_id") != user.id:
+        raise NotFound("There is no such export.")
+    made = orm.scalars(select(Derivative).where(Derivative.job_id == job.id)).first()
+    return job, made
+
+
+@contextmanager
+def _audited(parts: Parts, user: CurrentUser, action: str, wish: ExportWish) -> Iterator[None]:
+    """Leave an entry of a refusal. The database's own transactions stay outside of it."""
+    try:
+        yield
+    except Forbidden as error:
+        with parts.database.write() as orm:
+            leave_audit_entry(
+                orm,
+                user.who,
+                action,
+                f"session:{wish.session_id}",
+                parts.clock.utc_us(),
+                allowed=False,
+                reason=wish.reason,
+                facts={"why": error.detail},
+            )
+        raise
+
+
+def _answer(job: Job, made: Derivative | None) -> ExportAnswer:
+    fetched = made is not None and job.state == JobState.DONE
+    return ExportAnswer(
+        id=job.id,
+        state=JobState(job.state),
+        session_id=job.payload["session_id"],
+        done=job.done,
+        total=job.total,
+        error=job.error,
+        bytes=made.bytes if made else None,
+        sha256=made.sha256 if made else None,
+        expires_at=made.expires_us if made else None,
+        package=f"/api/v1/exports/{job.id}/package" if fetched else None,
+    )

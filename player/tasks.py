@@ -1,0 +1,133 @@
+"""The jobs of this folder."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session as Orm
+
+from bidwitness.player.export import (
+    ExportWish,
+    PackageSources,
+    Share,
+    export_path,
+    package_info,
+    share_of,
+)
+from bidwitness.storage.evidence.package import Package, write_package
+from bidwitness.storage.footage import open_footage
+from bidwitness.storage.index.audit import Who, leave_audit_entry
+from bidwitness.storage.index.models import Derivative, RegisterEntry, User
+from bidwitness.storage.jobs import JobRun, job_kind
+from bidwitness.words import Medium
+
+EXPORT = "export"
+# A package is to be fetched soon: it is a copy outside of everything that guards the footage.
+EXPIRY_US = 7 * 86_400_000_000
+PROGRESS_BYTES = 32 * 1024 * 1024
+
+
+@job_kind(EXPORT)
+def export(run: JobRun) -> Mapping[str, object]:
+    """Write the package of a session with what its requester may have at this moment."""
+    wish = wish_of(run.payload)
+    user_id = str(run.payload["user_id"])
+    now = run.clock.utc_us()
+    with run.database.read() as orm:
+        share = share_of(orm, user_id, wish, now)
+        info = package_info(orm, run.settings, wish, now)
+    sources = PackageSources(run.database, open_footage(run.settings, run.clock))
+    target = export_path(run.settings, run.id)
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    package = write_package(
+        target,
+        info,
+        session_record_lines=sources.session_lines(wish.session_id),
+        streams=sources.streams(wish.session_id, share),
+        on_bytes=_Progress(run, sources.size_of(wish.session_id, share)),
+    )
+    run.check()
+    with run.database.write() as orm:
+        derivative = _keep(orm, run, user_id, wish, share, package, now)
+        return {
+            "derivative": derivative.id,
+            "bytes": derivative.bytes,
+            "sha256": derivative.sha256,
+            "files": package.payload_files,
+        }
+
+
+def wish_of(payload: Mapping[str, Any]) -> ExportWish:
+    """Read an export's wish from its job."""
+    return ExportWish(
+        session_id=payload["session_id"],
+        reason=payload["reason"],
+        from_us=payload["from_us"],
+        to_us=payload["to_us"],
+        stream_ids=tuple(payload["stream_ids"]),
+        media=tuple(Medium(medium) for medium in payload["media"]),
+        grant_id=payload["grant_id"],
+    )
+
+
+class _Progress:
+    """Says now and then how many bytes have been written, and hears of a cancelled job."""
+
+    def __init__(self, run: JobRun, total: int) -> None:
+        self._run, self._total = run, total
+        self._done = self._said = 0
+
+    def __call__(self, count: int) -> None:
+        self._done += count
+        if self._done - self._said >= PROGRESS_BYTES:
+            self._said = self._done
+            self._run.progress(min(self._done, self._total), self._total)
+
+
+def _keep(
+    orm: Orm,
+    run: JobRun,
+    user_id: str,
+    wish: ExportWish,
+    share: Share,
+    package: Package,
+    now: int,
+) -> Derivative:
+    """Write the row of the copy, the register's entries and the audit entry, once a job."""
+    present = orm.scalars(select(Derivative).where(Derivative.job_id == run.id)).first()
+    derivative = present or Derivative(job_id=run.id, made_us=now, made_by=run.by)
+    spans = {stream.view.stream_id: stream.spans() for stream in share.streams}
+    derivative.kind = EXPORT
+    derivative.session_id = wish.session_id
+    derivative.from_us, derivative.to_us = share.window.start, share.window.end
+    derivative.recipe = {"package": "bagit-1", "spans": spans}
+    derivative.path = package.path.name
+    derivative.bytes = package.path.stat().st_size
+    derivative.sha256 = package.sha256
+    derivative.expires_us = now + EXPIRY_US
+    derivative.grant_id = wish.grant_id or (share.grants[0] if share.grants else None)
+    if present is not None:
+        return present
+    orm.add(derivative)
+    content = ", ".join(f"{s.view.room} {s.view.camera} {s.view.role.zh}" for s in share.streams)
+    for grant_id in share.grants:
+        orm.add(
+            RegisterEntry(
+                grant_id=grant_id,
+                at_us=now,
+                person=run.by,
+                content=content[:4000],
+                reason=wish.reason,
+            )
+        )
+    user = orm.get_one(User, user_id)
+    leave_audit_entry(
+        orm,
+        Who(user.username, user.id),
+        "export.made",
+        f"session:{wish.session_id}",
+        now,
+        reason=wish.reason,
+        facts={"job": run.id, "sha256": package.sha256, "spans": spans},
+    )
+    return derivative

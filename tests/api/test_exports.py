@@ -1,0 +1,185 @@
+"""A copy of a session: asked for, made, fetched, verified by a stranger; and what is refused."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import select
+from support.api import RunningApi, problem_of
+from support.clock import FakeClock
+from support.footage import Reel, numbers_in
+from support.session_desk import Desk
+
+from bidwitness.player.tasks import EXPORT, export
+from bidwitness.storage.evidence.verify import verify_package
+from bidwitness.storage.index.models import AuditEntry, Derivative, Grant, RegisterEntry
+from bidwitness.storage.jobs import Runner
+from bidwitness.words import Action, GrantKind, JobState, Medium, Outcome, Role
+
+SECOND = 1_000_000
+UNPROVEN = 3
+
+
+@dataclass
+class Sealed:
+    """A sealed session of one camera's footage (10 s to 30 s of what was recorded)."""
+
+    api: RunningApi
+    clock: FakeClock
+    id: str
+    streams: list[str]
+    start: int
+
+    def grant(self, username: str, media: list[Medium], actions: list[Action]) -> None:
+        user = self.api.add_user(username, Role.AUDITOR)
+        with self.api.database.write() as orm:
+            orm.add(
+                Grant(
+                    kind=GrantKind.REQUEST,
+                    user_id=user,
+                    session_id=self.id,
+                    media=media,
+                    actions=actions,
+                    reason="a complaint",
+                    made_us=self.start,
+                    made_by="test",
+                )
+            )
+
+    def run(self, job_id: str) -> JobState | None:
+        parts = self.api.parts
+        runner = Runner(parts.settings, parts.database, self.clock, "w", {EXPORT: export})
+        return runner.run_job(job_id)
+
+
+@pytest.fixture
+def sealed(api: RunningApi, clock: FakeClock) -> Sealed:
+    settings = api.parts.settings
+    desk = Desk(api.database, settings, clock, settings.spool)
+    main, sub = desk.streams[desk.one.id][:2]
+    start = clock.utc_us()
+    reels = [
+        Reel(api.database, settings.spool, stream, start, sound=stream == main)
+        for stream in (main, sub)
+    ]
+    session = desk.plan(desk.book(desk.one, 10 * SECOND))
+    clock.set_utc(start + 10 * SECOND)
+    desk.do(lambda c: c.start(session))
+    clock.set_utc(start + 30 * SECOND)
+    desk.do(lambda c: c.end(session, outcome=Outcome.COMPLETED))
+    for reel in reels:
+        reel.segments(40, each=8)
+    clock.set_utc(start + 45 * SECOND)
+    desk.do(lambda c: c.seal(session))
+    desk.sealer.seal_due()
+    return Sealed(api, clock, session, [main, sub], start)
+
+
+def fetched(client: httpx.Client, export_id: str, folder: Path) -> Path:
+    answer = client.get(f"/api/v1/exports/{export_id}/package")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    target = folder / f"{export_id}.zip"
+    target.write_bytes(answer.content)
+    return target
+
+
+def test_a_package_that_verifies(api: RunningApi, sealed: Sealed, tmp_path: Path) -> None:
+    sealed.grant("auditor", list(Medium), [Action.COPY, Action.REPLAY])
+    with api.as_user("auditor") as client:
+        body = {"session_id": sealed.id, "reason": "case 7"}
+        answer = client.post("/api/v1/exports", json=body)
+        assert answer.status_code == 202, answer.text
+        job = answer.json()
+        assert (job["state"], job["package"]) == ("queued", None)
+        problem_of(client.get(f"/api/v1/exports/{job['id']}/package"), 409, "conflict")
+        assert sealed.run(job["id"]) == JobState.DONE
+        done = client.get(f"/api/v1/exports/{job['id']}").json()
+        assert done["state"] == "done"
+        path = fetched(client, job["id"], tmp_path)
+        assert done["bytes"] == path.stat().st_size
+    report = verify_package(path)
+    assert report.problems == []
+    assert report.exit_code == UNPROVEN
+    assert report.session == sealed.id
+    assert {stream.stream for stream in report.streams} == set(sealed.streams)
+    with zipfile.ZipFile(path) as bag:
+        names = [n for n in bag.namelist() if n.endswith(".mp4") and sealed.streams[0] in n]
+        seen = [n for name in sorted(names) for n in numbers_in(bag.read(name))]
+    assert seen == list(range(10 * 25, 30 * 25))
+    with api.database.read() as orm:
+        made = orm.scalars(select(Derivative)).one()
+        assert made.expires_us is not None
+        assert orm.scalars(select(RegisterEntry)).one().reason == "case 7"
+        actions = list(orm.scalars(select(AuditEntry.action)))
+        for action in ("export.request", "export.made", "export.fetch"):
+            assert actions.count(action) == 1
+
+
+def test_only_the_permitted_medium_is_in_it(
+    api: RunningApi, sealed: Sealed, tmp_path: Path
+) -> None:
+    sealed.grant("auditor", [Medium.SOUND], [Action.COPY])
+    with api.as_user("auditor") as client:
+        body = {"session_id": sealed.id, "reason": "case 8"}
+        job = client.post("/api/v1/exports", json=body).json()
+        assert sealed.run(job["id"]) == JobState.DONE
+        path = fetched(client, job["id"], tmp_path)
+    report = verify_package(path)
+    assert report.problems == []
+    assert [stream.stream for stream in report.streams] == sealed.streams[:1]
+    with zipfile.ZipFile(path) as bag:
+        names = [name for name in bag.namelist() if name.endswith(".mp4")]
+        assert names
+        for name in names:
+            assert numbers_in(bag.read(name)) == []
+
+
+def test_who_may_not_copy_gets_nothing(api: RunningApi, sealed: Sealed) -> None:
+    sealed.grant("looker", list(Medium), [Action.REPLAY])
+    body = {"session_id": sealed.id, "reason": "case 9"}
+    with api.as_user("looker") as client:
+        problem_of(client.post("/api/v1/exports", json=body), 403, "forbidden")
+    for role in (Role.SYSTEM_ADMIN, Role.SUPERVISOR):
+        with api.as_user(f"a.{role}", role) as client:
+            problem_of(client.post("/api/v1/exports", json=body), 403, "forbidden")
+    with api.database.read() as orm:
+        query = select(AuditEntry.allowed).where(AuditEntry.action == "export.request")
+        assert list(orm.scalars(query)) == [False, False, False]
+
+
+def test_a_right_that_ends_and_a_package_that_expires(
+    api: RunningApi, sealed: Sealed, tmp_path: Path
+) -> None:
+    sealed.grant("auditor", list(Medium), [Action.COPY])
+    with api.as_user("auditor") as client, api.as_user("other", Role.AUDITOR) as other:
+        body = {"session_id": sealed.id, "reason": "case 10"}
+        job = client.post("/api/v1/exports", json=body).json()
+        sealed.run(job["id"])
+        address = f"/api/v1/exports/{job['id']}/package"
+        fetched(client, job["id"], tmp_path)
+        problem_of(other.get(address), 404, "not-found")
+        with api.database.write() as orm:
+            orm.scalars(select(Grant)).one().media = ["picture"]
+        problem_of(client.get(address), 403, "forbidden")
+        with api.database.write() as orm:
+            orm.scalars(select(Grant)).one().media = list(Medium)
+            orm.scalars(select(Derivative)).one().expires_us = sealed.clock.utc_us()
+        problem_of(client.get(address), 404, "not-found")
+        exports = api.parts.settings.data / "exports"
+        assert list(exports.iterdir()) == []
+
+
+def test_a_right_that_ends_before_the_job_runs(api: RunningApi, sealed: Sealed) -> None:
+    sealed.grant("auditor", list(Medium), [Action.COPY])
+    with api.as_user("auditor") as client:
+        body = {"session_id": sealed.id, "reason": "case 11"}
+        job = client.post("/api/v1/exports", json=body).json()
+        with api.database.write() as orm:
+            orm.scalars(select(Grant)).one().revoked_us = sealed.clock.utc_us()
+        assert sealed.run(job["id"]) == JobState.FAILED
+        found = client.get(f"/api/v1/exports/{job['id']}").json()
+        assert found["package"] is None
+        assert "No copy" in found["error"]
