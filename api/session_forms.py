@@ -56,8 +56,12 @@ class SessionBody(Body):
     classified: bool = False
 
     def new(self) -> NewSession:
-        items, bookings = ([row.new() for row in rows] for rows in (self.items, self.bookings))
-        return NewSession(tuple(items), self.kind, tuple(bookings), self.classified)
+        return NewSession(
+            items=tuple(item.new() for item in self.items),
+            kind=self.kind,
+            bookings=tuple(booking.new() for booking in self.bookings),
+            classified=self.classified,
+        )
 
 
 class Seen(Body):

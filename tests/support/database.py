@@ -41,7 +41,13 @@ def open_postgres(folder: Path) -> "PostgresServer":
 
     initdb refuses root, so as root the server runs as the system's ``postgres`` user.
     """
-    with PostgresServer(folder, *postgres_programs()) as server:
+    return PostgresServer(folder, *postgres_programs())
+
+
+@contextmanager
+def running_postgres(folder: Path) -> Iterator[str]:
+    """Give the URL of an empty server of our own; stop it afterwards."""
+    with open_postgres(folder) as server:
         yield server.url
 
 

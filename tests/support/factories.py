@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session as Orm
 from bidwitness.clock import Clock
 from bidwitness.config import Settings
 from bidwitness.ids import new_id
-from bidwitness.storage.evidence.canonical import canonical, parse
+from bidwitness.storage.evidence.canonical import JsonValue, canonical, parse
 from bidwitness.storage.evidence.records import (
     Anchor,
     Digests,
@@ -211,6 +211,7 @@ class Tape:
     def __post_init__(self) -> None:
         self.run = new_id()
         self.run_seq = 0
+        self._last: dict[str, JsonValue] | None = None
 
     def segments(self, from_us: int, to_us: int, each_us: int = MINUTE) -> list[Segment]:
         """Add footage of ``[from, to)`` in segments of ``each_us``."""
@@ -262,8 +263,7 @@ class Tape:
             spool_path=path,
         )
         self.run_seq += 1
-        self.orm.add(segment)
-        self.orm.flush()
+        self.orm.add(segment)  # written with the next record, or by the caller's flush
         return segment
 
     def gap(
@@ -320,18 +320,20 @@ class Tape:
         return init
 
     def _place(self, from_us: int) -> Place:
-        last = self.orm.scalars(
-            select(Record)
-            .where(Record.stream_id == self.stream_id)
-            .order_by(Record.day.desc(), Record.seq.desc())
-            .limit(1)
-        ).first()
-        if last is None or last.body is None:
-            return first_place(self.site, RECORDER, self.stream_id, from_us)
-        return next_place(parse(last.body.encode()), from_us, RECORDER)
+        if self._last is None:
+            body = self.orm.scalar(
+                select(Record.body)
+                .where(Record.stream_id == self.stream_id)
+                .order_by(Record.day.desc(), Record.seq.desc())
+                .limit(1)
+            )
+            if body is None:
+                return first_place(self.site, RECORDER, self.stream_id, from_us)
+            self._last = parse(body.encode())
+        return next_place(self._last, from_us, RECORDER)
 
     def _record(self, facts: SegmentFacts | GapFacts) -> Record:
-        body = record_of(facts)
+        body = self._last = record_of(facts)
         row = Record(
             stream_id=self.stream_id,
             day=int(facts.place.day),
