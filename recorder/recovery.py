@@ -22,12 +22,15 @@ from bidwitness.recorder.closing import (
     segment_facts,
     segment_table,
 )
+from bidwitness.recorder.values import ALL
+from bidwitness.storage.evidence.records import GapFacts
 from bidwitness.storage.media.boxes import Splitter
 from bidwitness.storage.spool.blob import US
 from bidwitness.storage.spool.files import Files
 from bidwitness.storage.spool.journal import journal_days, read_journal
 from bidwitness.storage.spool.layout import (
     CLOSED,
+    NOT_WANTED,
     PART,
     TABLE,
     journal_path,
@@ -43,7 +46,7 @@ from bidwitness.storage.spool.table import (
     in_force,
     read_table,
 )
-from bidwitness.words import ClockQuality
+from bidwitness.words import ClockQuality, GapCause
 
 log = logging.getLogger(__name__)
 
@@ -103,13 +106,18 @@ def _recover(volume: Path, stream: str, stem: Path, files: Files, chain: Chain) 
         return _drop(files, table_path)
     if not whole.fragments:
         return _set_aside(files, closed, table_path)
+    # Written before the crash, perhaps in memory only; a second crash must find no less.
+    _sync_file(files, table_path)
     if present.stat().st_size > whole.digest.size:
         files.truncate(present, whole.digest.size)
     if present is part:
         _sync_file(files, part)
         files.rename(part, closed)
         files.sync_dir(part.parent)
-    _journal(path, whole, chain)
+    anchors = _anchors(whole)
+    if not (stream_dir(volume, stream) / NOT_WANTED).is_file():
+        _state_gap_before(anchors[0].recorder_us, chain)
+    _journal(path, whole, anchors, chain)
     _drop(files, table_path)
     log.warning(
         "a segment was recovered after a crash",
@@ -177,7 +185,7 @@ def _is_listed(data: bytes, offset: int, item: OpenFragment) -> bool:
 
 
 def _sync_file(files: Files, path: Path) -> None:
-    """What was written before a crash may still be in memory only."""
+    """Make bytes durable that another process wrote."""
     handle = files.open_append(path)
     try:
         files.sync(handle)
@@ -185,8 +193,22 @@ def _sync_file(files: Files, path: Path) -> None:
         files.close(handle)
 
 
-def _journal(path: str, whole: _Whole, chain: Chain) -> None:
-    anchors = _anchors(whole)
+def _state_gap_before(start_us: int, chain: Chain) -> None:
+    """A run's first seconds tell since when footage was missing; the crash came before that."""
+    since = chain.until_us
+    if since is None or since >= start_us:
+        return
+    chain.append(
+        since,
+        lambda place: GapFacts(
+            *(place, GapCause.UNKNOWN.value, ALL, since, start_us),
+            "The recorder crashed before it had stated the cause.",
+        ),
+        {},
+    )
+
+
+def _journal(path: str, whole: _Whole, anchors: list[AnchorPoint], chain: Chain) -> None:
     cameras = [anchor.camera_us is not None for anchor in anchors]
     quality = ClockQuality.CAMERA if cameras[0] else ClockQuality.ARRIVAL
     table = segment_table(whole.header, whole.fragments, anchors)
@@ -200,16 +222,16 @@ def _journal(path: str, whole: _Whole, chain: Chain) -> None:
 
 
 def _anchors(whole: _Whole) -> list[AnchorPoint]:
-    """Give the anchors that were written, and one at the end of the last fragment."""
-    scale = whole.header.timescales[0][1]
-    scales = dict(whole.header.timescales)
-    last = max(whole.fragments, key=lambda f: f.place.end * scale // scales[f.place.track])
-    end = last.place.end * scale // scales[last.place.track]
-    end_us = last.wall_us + last.place.duration * US // scales[last.place.track]
+    """Give the anchors that were written, and one where the picture ends."""
+    leading, scale = whole.header.timescales[0]
+    pictures = [item for item in whole.fragments if item.place.track == leading]
+    # Only sound: the first fragment of a picture had not been written yet.
+    first, last = (pictures or whole.fragments)[0], (pictures or whole.fragments)[-1]
+    own = dict(whole.header.timescales)[last.place.track]
+    end = last.place.end * scale // own
+    end_us = last.wall_us + last.place.duration * US // own
     known = [anchor for anchor in in_force(whole.anchors) if anchor.ticks < end]
     if not known:
-        first = whole.fragments[0]
-        ticks = first.place.dts * scale // scales[first.place.track]
-        known = [AnchorPoint(ticks, 0, first.wall_us, None)]
+        known = [AnchorPoint(first.place.dts * scale // own, 0, first.wall_us, None)]
     passed = end_us - known[-1].recorder_us
     return [*known, AnchorPoint(end, known[-1].monotonic_us + max(0, passed), end_us, None)]

@@ -62,6 +62,8 @@ class Segmenter:
         self.cuts: tuple[int, ...] = ()
         self.frames = 0
         self.run = ""
+        # The first instant of the run, once it will not change any more.
+        self.started_us: int | None = None
         self._stream = stream
         self._tracks = tracks
         self._sink = sink
@@ -93,7 +95,7 @@ class Segmenter:
         self._anchors: list[AnchorPoint] = []
         self._segment_start_us = 0
         self._sound_until_us = 0
-        self._silent = False
+        self.silent = False
 
     def push(self, packet: Packet) -> None:
         """Take a packet.
@@ -116,6 +118,7 @@ class Segmenter:
             end = held.dts + self._nominal
             self._finish_picture(held, end)
             self._flush_picture()
+            self._settle()
             self._end_segment(end + held.cts)
 
     @property
@@ -143,6 +146,8 @@ class Segmenter:
         jump = self._timer.observe(dts + cts, packet.arrived_us, packet.camera_us)
         if jump is not None:
             self._wall_jumped(jump)
+        if self.started_us is None and self._timer.wall.settled:
+            self._settle()
         self.frames += 1
         self._add(_Picture(body, dts, cts, packet.key))
 
@@ -216,7 +221,18 @@ class Segmenter:
             return False
         return (picture.dts + self._nominal - self._fragment_dts) * US > FRAGMENT_US * self._rate
 
+    def _settle(self) -> None:
+        """The first pictures came in a burst; now it is known when they were sent."""
+        if self._open and self._segment == 0:
+            first = self._anchor(self._anchors[0].ticks)
+            self._anchors = in_force([first])
+            self._sink.anchor(first)
+            self._segment_start_us = self._run_started_us = first.recorder_us
+            self.started_us = first.recorder_us
+
     def _cut_due(self, picture: _Picture) -> bool:
+        if self.started_us is None:
+            return False
         start, now = self._segment_start_us, self._wall(picture.dts + picture.cts)
         if not picture.key:
             return now - start >= self._forced_us
@@ -241,6 +257,8 @@ class Segmenter:
         self._segment_start_us = anchor.recorder_us
         if self._segment == 0:
             self._run_started_us = self._sound_until_us = anchor.recorder_us
+        elif self.started_us is None:
+            self.started_us = anchor.recorder_us  # the first segment could not be written
         source = self._tracks[self._sound_place].codec if self._sound is not None else None
         header = OpenHeader(
             *(self._stream, self.run, self._segment, self._run_started_us),
@@ -311,7 +329,7 @@ class Segmenter:
                     *(start, end, chunk.g711, chunk.zeros),
                 )
             )
-            self._silent = False
+            self.silent = False
         self._sound_until_us = max(self._sound_until_us, end)
 
     def _sound_wall(self, ticks: int) -> int:
@@ -321,10 +339,10 @@ class Segmenter:
         """State sound that is missing: at its return, and at the end of each segment."""
         if not self._sound_wanted:
             return
-        if until_us - self._sound_until_us > (0 if self._silent else SILENCE_US):
+        if until_us - self._sound_until_us > (0 if self.silent else SILENCE_US):
             self._sink.gap(GapNote(GapCause.NO_AUDIO, SOUND, self._sound_until_us, until_us))
             self._sound_until_us = until_us
-            self._silent = True
+            self.silent = True
 
     def _wall_jumped(self, jump: WallJump) -> None:
         ticks = jump.file_us * self._rate // US
@@ -356,7 +374,8 @@ class Segmenter:
             return
         start = self._wall(picture.dts + picture.cts)
         since = self._sink.kept_until_us or start
-        if self.suspended is not None and since < start:
+        # Before the first segment, whoever connected knows since when footage is missing.
+        if self.suspended is not None and self._segment >= 0 and since < start:
             self._sink.gap(GapNote(self.suspended, ALL, since, start))
         self.suspended = None
         self._sound_until_us = max(self._sound_until_us, start)

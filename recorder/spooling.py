@@ -89,13 +89,15 @@ class StreamFiles:
         self._files.make_dirs(folder)
         table = self._files.create(Path(f"{stem}{TABLE}"))
         try:
+            self._files.append(table, encode_header(begin.header) + encode_anchor(begin.anchor))
+            # Before there is any footage, what it is of: bytes alone could not be placed.
+            self._files.sync(table)
             part = self._files.create(Path(f"{stem}{PART}"))
         except OSError:
             self._files.close(table)
             raise
         path = PurePosixPath(segment_path(self.stream, day, name))
         file = self._file = _OpenFile(begin, stem, path, table, part)
-        self._files.append(table, encode_header(begin.header) + encode_anchor(begin.anchor))
         self._files.append(part, begin.init)
         file.digest.add(begin.init)
 
@@ -114,7 +116,9 @@ class StreamFiles:
         self._files.append(file.table, encode_fragment(item))
         file.fragments.append(item)
         file.dirty = True
-        self.written_until_us = max(self.written_until_us or 0, piece.end_us)
+        # Sound may run on a little; where the picture ends, the footage does.
+        if piece.track == file.begin.header.tracks[0][0]:
+            self.written_until_us = max(self.written_until_us or 0, piece.end_us)
 
     def anchor(self, anchor: AnchorPoint) -> None:
         if self._file is not None:
@@ -162,8 +166,10 @@ class StreamFiles:
         file = self._file
         if file is None or not file.dirty:
             return
-        self._files.sync(file.part)
+        # The table first: a fragment that it lists in vain is left out, one that it lacks would
+        # be footage of which nothing is known.
         self._files.sync(file.table)
+        self._files.sync(file.part)
         if file.is_new:
             self._files.sync_dir(file.stem.parent)
             file.is_new = False

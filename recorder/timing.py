@@ -134,6 +134,7 @@ class WallClock:
         offset = arrived_us - file_us
         if self._offset is None:
             self._offset, self._first_arrived = offset, arrived_us
+            self._last_arrived = arrived_us
         jump = self._look_for_pause(file_us, offset, arrived_us)
         bucket = arrived_us // BUCKET_US
         if self._least and self._least[-1][0] == bucket:
@@ -146,6 +147,11 @@ class WallClock:
             self._slew(arrived_us)
         self._last_arrived = arrived_us
         return jump
+
+    @property
+    def settled(self) -> bool:
+        """Say whether the connection is old enough for its times to move slowly from now on."""
+        return self._last_arrived - self._first_arrived >= SETTLE_US
 
     def _slew(self, arrived_us: int) -> None:
         assert self._offset is not None

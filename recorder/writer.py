@@ -52,6 +52,7 @@ class StreamSink:
         self._writer = writer
         self._files = files
         self._taking = False
+        self._leading = 0
         self._seen = False
         self._troubles = 0
         self._retry_at_us = 0
@@ -64,17 +65,18 @@ class StreamSink:
 
     def begin(self, begin: Begin) -> None:
         self._taking = self.trouble is None
+        self._leading = begin.header.tracks[0][0]
         if self._taking:
             self._submit(begin, len(begin.init))
 
     def piece(self, piece: Piece) -> None:
         if self.trouble is not None or not self._taking:
             return
-        if self._submit(piece, len(piece.data)):
-            self.kept_until_us = max(self.kept_until_us or 0, piece.end_us)
-        else:
+        if not self._submit(piece, len(piece.data)):
             self._seen = False
             self.trouble = GapCause.WRITER
+        elif piece.track == self._leading:
+            self.kept_until_us = max(self.kept_until_us or 0, piece.end_us)
 
     def anchor(self, anchor: AnchorPoint) -> None:
         if self._taking:

@@ -1,0 +1,55 @@
+"""One interval without footage, from where it ends to where it goes on. Pure."""
+
+from bidwitness.recorder.values import ALL, GapNote
+from bidwitness.storage.spool.blob import US
+from bidwitness.words import GapCause
+
+# A long gap is stated in pieces, so that a crash of the recorder does not swallow its cause.
+SLICE_US = 600 * US
+# What a failed attempt to connect does not explain away: the interval before it keeps its cause.
+_OWN = (GapCause.RECORDER_DOWN, GapCause.DISK, GapCause.WRITER, GapCause.CLOCK)
+
+
+class GapKeeper:
+    """Knows whether footage is missing at present, since when and why."""
+
+    def __init__(self) -> None:
+        self.cause: GapCause | None = None
+        self.since_us = 0
+        self.detail: str | None = None
+
+    def ended(self, at_us: int, cause: GapCause, detail: str | None = None) -> None:
+        """Footage has ended at ``at_us``. What was already missing keeps its beginning."""
+        if self.cause is None:
+            self.since_us = at_us
+            self.cause, self.detail = cause, detail
+
+    def not_connected(self, now_us: int, detail: str) -> GapNote | None:
+        """An attempt has failed. From now on, or from where it broke off, it is ``offline``."""
+        note = None
+        if self.cause is None:
+            self.since_us = now_us
+        elif self.cause in _OWN:
+            note = self._note(now_us)
+            self.since_us = max(now_us, self.since_us)
+        self.cause, self.detail = GapCause.OFFLINE, detail
+        return note
+
+    def tick(self, now_us: int) -> GapNote | None:
+        """State what a long gap has come to so far."""
+        if self.cause is None or now_us - self.since_us < SLICE_US:
+            return None
+        note = self._note(now_us)
+        self.since_us = now_us
+        return note
+
+    def resumed(self, at_us: int) -> GapNote | None:
+        """Footage goes on at ``at_us``; give the gap, if anything was missing."""
+        note = self._note(at_us)
+        self.cause = self.detail = None
+        return note
+
+    def _note(self, until_us: int) -> GapNote | None:
+        if self.cause is None or until_us <= self.since_us:
+            return None
+        return GapNote(self.cause, ALL, self.since_us, until_us, self.detail)

@@ -1,0 +1,346 @@
+"""Records one stream for as long as it is wanted: connect, record, state what is missing, again."""
+
+import fcntl
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from bidwitness.addresses import CameraAddress
+from bidwitness.clock import Clock
+from bidwitness.errors import BidWitnessError, DamageFound
+from bidwitness.log import redact
+from bidwitness.recorder.anchor import ClockAnchor
+from bidwitness.recorder.gaps import GapKeeper
+from bidwitness.recorder.packets import OpenSource, Packet, PacketSource, SourceLost, SourceTrack
+from bidwitness.recorder.segmenter import Segmenter
+from bidwitness.recorder.stamps import fill_stamps
+from bidwitness.recorder.status import StreamState
+from bidwitness.recorder.values import GapNote
+from bidwitness.recorder.writer import StreamSink, VolumeWriter
+from bidwitness.storage.spool.blob import US
+from bidwitness.storage.spool.layout import LOCK, NOT_WANTED, stream_dir
+from bidwitness.storage.wanted import WantedStream
+from bidwitness.words import GapCause, Health, Medium
+
+log = logging.getLogger(__name__)
+
+BACK_OFF_S = (1, 1, 2, 5, 10)
+HEALTHY_US = 60 * US
+# No picture for so long, though sound may come: the camera has stopped.
+PICTURE_STALL_US = 5 * US
+# Fragments of half a second that are written every fifth of one are never older than this.
+FRESH_US = 5 * US // 2
+
+
+class Tap(Protocol):
+    """Gets every packet of a connection, for live viewing. Must never block."""
+
+    def begin(self, stream_id: str, tracks: tuple[SourceTrack, ...]) -> None: ...
+
+    def packet(self, stream_id: str, packet: Packet) -> None: ...
+
+    def end(self, stream_id: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What the workers of one process share."""
+
+    open_source: OpenSource
+    dial: Callable[[WantedStream], CameraAddress]
+    writer: VolumeWriter
+    volume: Path
+    clock: Clock
+    anchor: ClockAnchor
+    segment_us: int
+    tap: Tap | None = None
+
+
+def back_off(failures: int) -> int:
+    """Give the seconds to wait after so many failures in a row. Pure."""
+    return BACK_OFF_S[min(failures, len(BACK_OFF_S)) - 1] if failures else 0
+
+
+class _Meter:
+    """Counts what arrives; gives rates since it was last read."""
+
+    def __init__(self) -> None:
+        self._pictures = 0
+        self._bytes = 0
+        self._last: tuple[int, int, int] | None = None
+
+    def count(self, packet: Packet, picture: int) -> None:
+        self._bytes += len(packet.data)
+        if packet.track == picture:
+            self._pictures += 1
+
+    def read(self, now_us: int) -> tuple[int | None, int | None]:
+        """Give pictures in a hundred seconds and kilobits a second."""
+        before, self._last = self._last, (now_us, self._pictures, self._bytes)
+        if before is None or now_us <= before[0]:
+            return None, None
+        elapsed = now_us - before[0]
+        pictures, size = self._pictures - before[1], self._bytes - before[2]
+        return pictures * 100 * US // elapsed, size * 8000 // elapsed
+
+
+class _Since:
+    """Remembers when something last changed."""
+
+    def __init__(self) -> None:
+        self._value: object = None
+        self._since_us = 0
+
+    def of(self, value: object, now_us: int) -> int:
+        if value != self._value or not self._since_us:
+            self._value, self._since_us = value, now_us
+        return self._since_us
+
+
+class StreamWorker:
+    """One stream. ``run`` is the body of its thread; the other methods are for other threads."""
+
+    def __init__(
+        self,
+        wanted: WantedStream,
+        desk: Desk,
+        *,
+        pause: Callable[[float], object] | None = None,
+    ) -> None:
+        self._wanted = wanted
+        self._desk = desk
+        self._clock = desk.clock
+        self._anchor = desk.anchor
+        self._stopping = threading.Event()
+        self._pause = pause or self._stopping.wait
+        self._restart = False
+        self._not_wanted = False
+        self._keeper = GapKeeper()
+        self._sink: StreamSink | None = None
+        self._segmenter: Segmenter | None = None
+        self._connected = False
+        self._message: str | None = None
+        self._meter = _Meter()
+        self._since = _Since()
+
+    def stop(self, *, not_wanted: bool = False) -> None:
+        """End soon. ``not_wanted``: what is missing from now on is nobody's gap."""
+        self._not_wanted = not_wanted
+        self._stopping.set()
+
+    def change(self, wanted: WantedStream) -> None:
+        """Take new cuts; connect anew if anything else has changed."""
+        before, self._wanted = self._wanted, wanted
+        if replace(wanted, cuts=()) != replace(before, cuts=()):
+            self._restart = True
+        if self._segmenter is not None:
+            self._segmenter.cuts = wanted.cuts
+
+    def run(self) -> None:
+        """Record until ``stop``. A failure is waited out, longer each time."""
+        lock = self._attach()
+        if lock is None or self._sink is None:
+            return
+        failures = 0
+        try:
+            while not self._stopping.is_set():
+                began_us = self._clock.monotonic_us()
+                again_at_once = self._try_once(self._sink)
+                healthy = self._clock.monotonic_us() - began_us >= HEALTHY_US
+                failures = 0 if again_at_once or healthy else failures + 1
+                self._wait(back_off(failures))
+        finally:
+            self._detach(lock)
+
+    def _try_once(self, sink: StreamSink) -> bool:
+        """Record one run; say whether to connect again without waiting."""
+        self._restart = False
+        try:
+            self.run_once(sink)
+        except SourceLost as lost:
+            self._message = redact(lost.detail)
+            self._note_end(sink, lost.cause, self._message)
+            return lost.cause in (GapCause.SOURCE_CHANGED, GapCause.CLOCK)
+        except BidWitnessError as error:
+            self._message = redact(error.detail)
+            self._gap(self._keeper.not_connected(self._anchor.utc_us(), self._message))
+        finally:
+            self._connected = False
+            self._segmenter = None
+        return False
+
+    def run_once(self, sink: StreamSink) -> None:
+        """Connect and record until the connection ends or the worker shall stop.
+
+        Raises ``SourceLost`` with the gap's cause, or why there was no connection at all.
+        """
+        wanted = self._wanted
+        source = self._desk.open_source(self._desk.dial(wanted), with_sound=wanted.record_sound)
+        try:
+            segmenter = self._segmenter = Segmenter(
+                wanted.stream_id,
+                source.tracks,
+                sink,
+                segment_us=self._desk.segment_us,
+                utc_minus_monotonic=self._anchor.utc_minus_monotonic,
+                sound_wanted=wanted.record_sound,
+            )
+            segmenter.cuts = wanted.cuts
+            self._connected, self._message = True, None
+            with self._tapped(source) as tap:
+                self._record(source, segmenter, tap)
+        finally:
+            source.close()
+
+    @contextmanager
+    def _tapped(self, source: PacketSource) -> Iterator[Callable[[Packet], None]]:
+        """Let live viewers see the connection's packets."""
+        tap, stream = self._desk.tap, self._wanted.stream_id
+        if tap is None:
+            yield lambda _packet: None
+            return
+        tap.begin(stream, source.tracks)
+        try:
+            yield lambda packet: tap.packet(stream, packet)
+        finally:
+            tap.end(stream)
+
+    def _record(
+        self, source: PacketSource, segmenter: Segmenter, tap: Callable[[Packet], None]
+    ) -> None:
+        picture = next(i for i, t in enumerate(source.tracks) if t.medium is Medium.PICTURE)
+        steps = self._anchor.steps
+        picture_us = self._clock.monotonic_us()
+        noted = False
+        try:
+            for packet in fill_stamps(source.packets(), picture, source.tracks[picture].rate):
+                tap(packet)
+                segmenter.push(packet)
+                self._meter.count(packet, picture)
+                if packet.track == picture:
+                    picture_us = packet.arrived_us
+                    noted = noted or self._note_start(segmenter)
+                elif packet.arrived_us - picture_us > PICTURE_STALL_US:
+                    raise SourceLost("The camera sends sound, but no picture.", GapCause.STALL)
+                if self._stopping.is_set():
+                    return
+                if self._restart:
+                    raise SourceLost("The stream's settings changed.", GapCause.SOURCE_CHANGED)
+                if self._anchor.steps != steps:
+                    raise SourceLost("The recorder's clock was set.", GapCause.CLOCK)
+        finally:
+            segmenter.finish()
+            self._note_start(segmenter)
+
+    def _note_start(self, segmenter: Segmenter) -> bool:
+        """Close the gap, once the run's first instant is known for good."""
+        if segmenter.started_us is None:
+            return False
+        self._gap(self._keeper.resumed(segmenter.started_us))
+        self._marker.unlink(missing_ok=True)
+        return True
+
+    @property
+    def _marker(self) -> Path:
+        """A file that says: this stream was stopped because nobody wanted it."""
+        return stream_dir(self._desk.volume, self._wanted.stream_id) / NOT_WANTED
+
+    def _note_end(self, sink: StreamSink, cause: GapCause, detail: str) -> None:
+        suspended = self._segmenter.suspended if self._segmenter is not None else None
+        if sink.trouble is not None or suspended is not None:
+            # The end of the connection is not why footage is missing since before it.
+            cause = sink.trouble or suspended or cause
+            sink.trouble_seen()
+        at_us = sink.kept_until_us
+        self._keeper.ended(self._anchor.utc_us() if at_us is None else at_us, cause, detail)
+
+    def _gap(self, note: GapNote | None) -> None:
+        """Have a gap journalled, if there is one."""
+        if note is not None and self._sink is not None:
+            self._sink.gap(note)
+
+    def _wait(self, seconds: float) -> None:
+        while seconds > 0 and not self._stopping.is_set():
+            self._pause(min(seconds, 1))
+            seconds -= 1
+            self._gap(self._keeper.tick(self._anchor.utc_us()))
+
+    def _attach(self) -> int | None:
+        """Become the one writer of the stream, and bring in order what was left of it."""
+        failures = 0
+        while not self._stopping.is_set():
+            lock: int | None = None
+            try:
+                lock = self._lock()
+                sink = self._sink = self._desk.writer.sink(self._wanted.stream_id)
+                self._note_downtime(sink)
+                return lock
+            except BlockingIOError:
+                self._message = "Another recorder still writes this stream."
+            except OSError as error:
+                self._message = f"The volume cannot be written: {error.strerror}."
+            except DamageFound as error:
+                self._message = error.detail
+            if lock is not None:
+                os.close(lock)
+            log.error(self._message, extra={"facts": {"stream": self._wanted.stream_id}})
+            failures += 1
+            self._pause(back_off(failures))
+        return None
+
+    def _lock(self) -> int:
+        folder = stream_dir(self._desk.volume, self._wanted.stream_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o640)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise
+        return lock
+
+    def _note_downtime(self, sink: StreamSink) -> None:
+        """What is missing since the last durable footage is ours, unless nobody wanted it."""
+        if sink.kept_until_us is not None and not self._marker.is_file():
+            self._keeper.ended(sink.kept_until_us, GapCause.RECORDER_DOWN)
+
+    def _detach(self, lock: int) -> None:
+        sink = self._sink
+        if sink is not None:
+            # What is missing up to now has its cause; the next start has one of its own.
+            self._gap(self._keeper.resumed(self._anchor.utc_us()))
+            if self._not_wanted:
+                self._marker.touch()
+            self._desk.writer.release(sink)
+        os.close(lock)
+
+    def state(self) -> StreamState:
+        """Say how the stream is doing: well, if its last finished fragment is young."""
+        now_us = self._anchor.utc_us()
+        sink, segmenter = self._sink, self._segmenter
+        last_us = sink.kept_until_us if sink is not None else None
+        silent = segmenter is not None and segmenter.silent
+        fresh = last_us is not None and now_us - last_us <= FRESH_US
+        cause = sink.trouble if sink is not None else None
+        if fresh and cause is None:
+            health = Health.DEGRADED if silent else Health.OK
+            cause = GapCause.NO_AUDIO if silent else None
+        else:
+            health = Health.STALLED if self._connected else Health.OFFLINE
+            cause = cause or self._keeper.cause or GapCause.STALL
+        fps, kbps = self._meter.read(self._clock.monotonic_us())
+        return StreamState(
+            stream_id=self._wanted.stream_id,
+            state=health,
+            cause=cause,
+            since_us=self._since.of((health, cause), now_us),
+            last_us=last_us,
+            centi_fps=fps,
+            kbps=kbps,
+            message=self._message,
+        )

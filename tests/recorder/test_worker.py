@@ -1,0 +1,323 @@
+"""One stream's worker against a scripted camera: causes, waits, health, restarts."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.clips import picture_number
+from support.clock import FakeClock
+from support.desk import STREAM, Left
+from support.fake_source import FakeCamera, FakeSource, during
+from support.stored import decode
+
+from bidwitness.addresses import CameraAddress, parse_camera_address
+from bidwitness.errors import CameraError, InvalidInput
+from bidwitness.recorder.anchor import ClockAnchor
+from bidwitness.recorder.packets import Packet, PacketSource
+from bidwitness.recorder.worker import Desk, StreamWorker, back_off
+from bidwitness.recorder.writer import VolumeWriter
+from bidwitness.storage.spool.files import SystemFiles
+from bidwitness.storage.wanted import WantedStream
+from bidwitness.words import GapCause, Health, StreamRole
+
+SECOND = 1_000_000
+WANTED = WantedStream(
+    stream_id=STREAM,
+    camera_id="cam1",
+    camera="门口",
+    room_id="room1",
+    room="评标室一",
+    role=StreamRole.MAIN,
+    address="rtsp://10.0.0.5/main",
+    username=None,
+    secret=None,
+    record_sound=True,
+)
+Outcome = FakeSource | Exception
+
+
+class Stage:
+    """A worker, the clock it lives by, and what its camera does each time it is dialled."""
+
+    def __init__(self, volume: Path, clock: FakeClock | None = None) -> None:
+        self.clock = clock or FakeClock()
+        self.volume = volume
+        self.anchor = ClockAnchor(self.clock)
+        self.writer = VolumeWriter(
+            volume, SystemFiles(), self.clock, site="site-1", recorder="recorder-1"
+        )
+        self.script: list[Outcome] = []
+        self.waits: list[float] = []
+        self.dialled: list[CameraAddress] = []
+        self.dialling_us = 0
+        self.each: Callable[[Packet], None] = lambda packet: None
+        self.desk = Desk(
+            open_source=self._open,
+            dial=lambda wanted: parse_camera_address(wanted.address),
+            writer=self.writer,
+            volume=volume,
+            clock=self.clock,
+            anchor=self.anchor,
+            segment_us=4 * SECOND,
+        )
+        self.worker = StreamWorker(WANTED, self.desk, pause=self._wait)
+        self.started_us = self.clock.utc_us()
+
+    def _open(self, address: CameraAddress, *, with_sound: bool) -> PacketSource:
+        self.dialled.append(address)
+        self.clock.advance(self.dialling_us)
+        if not self.script:
+            self.worker.stop()
+            raise CameraError("the script is over")
+        outcome = self.script.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return _Played(outcome, self)
+
+    def _wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.clock.sleep(seconds)
+        self.writer.work()
+
+    def run(self, *script: Outcome) -> Left:
+        self.script = list(script)
+        self.worker.run()
+        return Left(self.volume)
+
+    def at(self, instant_us: int) -> float:
+        """Seconds since the stage was set."""
+        return round((instant_us - self.started_us) / SECOND, 2)
+
+
+class _Played:
+    """A fake source whose packets arrive by the stage's clock."""
+
+    def __init__(self, source: FakeSource, stage: Stage) -> None:
+        self.tracks = source.tracks
+        self._source = source
+        self._stage = stage
+
+    def packets(self) -> Iterator[Packet]:
+        clock = self._stage.clock
+        shift: int | None = None
+        for number, packet in enumerate(self._source.packets()):
+            if shift is None:
+                shift = clock.monotonic_us() - packet.arrived_us
+            arrived = packet.arrived_us + shift
+            clock.advance(max(0, arrived - clock.monotonic_us()))
+            self._stage.each(packet)
+            yield replace(packet, arrived_us=arrived, camera_us=None)
+            if number % 15 == 0:
+                self._stage.writer.work()
+
+    def close(self) -> None:
+        self._source.close()
+
+
+def causes(left: Left, stage: Stage) -> list[tuple[str, float, float]]:
+    return [
+        (gap.cause, stage.at(gap.start), stage.at(gap.end))
+        for gap in left.gaps
+        if gap.medium == "all"
+    ]
+
+
+def test_a_lost_connection_is_a_gap_with_its_cause(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    for cause in (GapCause.NETWORK, GapCause.STALL):
+        stage.script.append(FakeSource(FakeCamera(seconds=5), lost=cause))
+    left = stage.run(*stage.script, FakeSource(FakeCamera(seconds=5)))
+    found = causes(left, stage)
+    assert [cause for cause, _, _ in found[:2]] == ["network", "stall"]
+    assert found[0][1:] == (5.0, 6.0)
+    assert len({segment.run for segment in left.segments}) == 3
+    # The last attempt failed: since its connection broke off the camera is offline.
+    assert found[2][0] == "offline"
+
+
+def test_an_unreachable_camera_is_offline_and_is_dialled_ever_more_rarely(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    nobody = CameraError("The camera at 10.0.0.5 does not answer.")
+    left = stage.run(*[nobody] * 6, FakeSource(FakeCamera(seconds=4)))
+    assert sum(stage.waits[:19]) == 1 + 1 + 2 + 5 + 10
+    assert [back_off(n) for n in range(8)] == [0, 1, 1, 2, 5, 10, 10, 10]
+    (first, *_) = causes(left, stage)
+    assert first == ("offline", 0.0, 29.0)
+    assert left.gaps[0].detail == "The camera at 10.0.0.5 does not answer."
+
+
+def test_after_a_healthy_minute_the_waits_begin_anew(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    nobody = CameraError("no")
+    stage.run(*[nobody] * 4, FakeSource(FakeCamera(seconds=62)), nobody)
+    assert stage.waits[-2:] == [1, 1] and len(stage.dialled) == 7
+
+
+@pytest.mark.parametrize("error", [CameraError("no video"), InvalidInput("not a camera")])
+def test_a_wrong_setting_is_said_and_harms_nothing_else(tmp_path: Path, error: Exception) -> None:
+    stage = Stage(tmp_path)
+    states = []
+    stage.worker._pause = lambda seconds: (
+        states.append(stage.worker.state()),
+        stage._wait(seconds),
+    )
+    stage.run(error)
+    assert states[0].state is Health.OFFLINE and states[0].cause is GapCause.OFFLINE
+    assert states[0].message == str(error)
+
+
+def test_a_login_never_shows_in_messages(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    left = stage.run(CameraError("rtsp://admin:secret@10.0.0.5/ failed"), FakeSource(FakeCamera()))
+    assert "secret" not in str([gap.detail for gap in left.gaps])
+
+
+def test_health_is_the_age_of_the_last_fragment(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    seen: dict[float, tuple[Health, GapCause | None]] = {}
+
+    def look(packet: Packet) -> None:
+        state = stage.worker.state()
+        seen[stage.at(stage.clock.utc_us())] = (state.state, state.cause)
+
+    stage.each = look
+    pictures = FakeCamera(seconds=14)
+    packets = during(pictures.packets(), 4, 8.5, lambda p: None if p.track == 0 else p)
+    stage.run(FakeSource(pictures, packets))
+    assert seen[3.0] == (Health.OK, None)
+    # The picture has stopped at 4 s, while sound still comes.
+    assert seen[5.5][0] is Health.OK
+    assert {seen[at] for at in seen if 6.6 < at < 8.4} == {(Health.STALLED, GapCause.STALL)}
+    assert seen[12.0] == (Health.OK, None)
+
+
+def test_sound_without_a_picture_for_five_seconds_ends_the_run(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    camera = FakeCamera(seconds=12)
+    packets = during(camera.packets(), 4, 11, lambda p: None if p.track == 0 else p)
+    left = stage.run(FakeSource(camera, packets), FakeSource(FakeCamera(seconds=4)))
+    cause, start, end = causes(left, stage)[0]
+    assert (cause, start) == ("stall", 4.0) and 9 < end < 11
+    assert len(stage.dialled) == 3
+
+
+def test_silence_shows_as_degraded(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    states = set()
+    stage.each = lambda packet: states.add((stage.worker.state().state, stage.worker.state().cause))
+    stage.run(FakeSource(FakeCamera(seconds=12, sound=None)))
+    assert (Health.DEGRADED, GapCause.NO_AUDIO) in states
+
+
+def test_a_restart_states_the_time_in_between(tmp_path: Path) -> None:
+    first = Stage(tmp_path)
+    first.each = lambda packet: (
+        first.worker.stop() if first.clock.utc_us() - first.started_us > 5e6 else None
+    )
+    first.run(FakeSource(FakeCamera(seconds=9)))
+    first.clock.sleep(20)
+    second = Stage(tmp_path, first.clock)
+    left = second.run(FakeSource(FakeCamera(seconds=5)))
+    cause, start, end = causes(left, first)[0]
+    assert cause == "recorder_down" and 5 <= start <= 5.2 and 25 <= end <= 25.2
+    assert left.others == [tmp_path / STREAM / ".lock"]
+
+
+def test_a_stream_nobody_wanted_has_no_gap(tmp_path: Path) -> None:
+    first = Stage(tmp_path)
+
+    def look(packet: Packet) -> None:
+        if first.clock.utc_us() - first.started_us > 5 * SECOND:
+            first.worker.stop(not_wanted=True)
+
+    first.each = look
+    first.run(FakeSource(FakeCamera(seconds=9)))
+    first.clock.sleep(20)
+    second = Stage(tmp_path, first.clock)
+    second.each = lambda packet: (
+        second.worker.stop() if second.clock.utc_us() - second.started_us > 5e6 else None
+    )
+    left = second.run(FakeSource(FakeCamera(seconds=9)))
+    assert causes(left, second) == []
+    assert not (tmp_path / STREAM / "not_wanted").exists()
+
+
+def test_new_settings_are_dialled_at_once_and_cuts_without_dialling(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.dialling_us = 300_000
+    cut = stage.started_us + 5 * SECOND
+
+    def look(packet: Packet) -> None:
+        at = stage.clock.utc_us() - stage.started_us
+        if 2 * SECOND < at < 3 * SECOND:
+            stage.worker.change(replace(WANTED, cuts=(cut,)))
+        if at > 9 * SECOND and len(stage.dialled) == 1:
+            stage.worker.change(replace(WANTED, address="rtsp://10.0.0.6/main"))
+
+    stage.each = look
+    left = stage.run(FakeSource(FakeCamera(seconds=12)), FakeSource(FakeCamera(seconds=4)))
+    assert [str(a) for a in stage.dialled[:2]] == ["rtsp://10.0.0.5/main", "rtsp://10.0.0.6/main"]
+    assert stage.at(left.segments[2].start) == 5.3
+    assert causes(left, stage)[0][0] == "source_changed"
+
+
+def test_a_clock_that_is_set_begins_a_new_run(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stepped = []
+
+    def look(packet: Packet) -> None:
+        if stage.clock.utc_us() - stage.started_us > 5 * SECOND and not stepped:
+            stage.clock.step(3600 * SECOND)
+            stepped.append(stage.anchor.check())
+
+    stage.each = look
+    left = stage.run(FakeSource(FakeCamera(seconds=9)), FakeSource(FakeCamera(seconds=5)))
+    assert stepped == [3600 * SECOND]
+    cause, start, end = causes(left, stage)[0]
+    assert (cause, start) == ("clock", 5.0) or (cause == "clock" and 5 <= start < 5.2)
+    assert 3605 <= end < 3605.3
+
+
+def test_two_recorders_never_write_one_stream(tmp_path: Path) -> None:
+    first, second = Stage(tmp_path), Stage(tmp_path)
+    messages = []
+
+    def try_too(packet: Packet) -> None:
+        if not messages:
+            second.worker._pause = lambda _s: (
+                messages.append(second.worker.state().message),
+                second.worker.stop(),
+            )
+            second.worker.run()
+
+    first.each = try_too
+    first.run(FakeSource(FakeCamera(seconds=2)))
+    assert messages == ["Another recorder still writes this stream."]
+    assert second.dialled == []
+
+
+def test_a_picture_that_changes_is_recorded_on_in_a_new_run(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.dialling_us = 300_000
+    small = FakeCamera(seconds=5, sound=None)
+    other = FakeCamera(seconds=5, sound=None, codec="h264", gop=24)
+    changed = [
+        replace(
+            p, data=p.data.replace(b"\x67\x42", b"\x67\x43"), arrived_us=p.arrived_us + 5 * SECOND
+        )
+        for p in other.packets()
+    ]
+    left = stage.run(
+        FakeSource(small, small.packets() + changed), FakeSource(FakeCamera(seconds=4, sound=None))
+    )
+    assert causes(left, stage)[0][0] == "source_changed"
+    # Dialled again without waiting.
+    assert stage.waits[0] == 1 and len(stage.dialled) == 3
+    first = [s for s in left.segments if s.run == left.segments[0].run]
+    frames = [
+        picture_number(image)
+        for path in left.paths[: len(first)]
+        for _, image in decode(path.read_bytes()).pictures
+    ]
+    assert frames == list(range(125))
