@@ -3,10 +3,10 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
-from pydantic import ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import ConfigDict, StringConstraints
 
 from bidwitness.api.deps import Parts, SignedIn, TheFront, ThePartsOf
-from bidwitness.api.schemas import Answer, Body, Printable
+from bidwitness.api.schemas import Answer, Body, Password, Printable
 from bidwitness.api.security import COOKIE, Front
 from bidwitness.errors import InvalidInput, Unauthenticated
 from bidwitness.storage import logins, people
@@ -17,7 +17,6 @@ from bidwitness.words import Role
 router = APIRouter(prefix="/auth", tags=["auth"])
 
 GivenName = Annotated[str, StringConstraints(min_length=1, max_length=120), Printable]
-GivenPassword = Annotated[SecretStr, Field(min_length=1, max_length=1000)]
 
 
 class Credentials(Body):
@@ -27,12 +26,12 @@ class Credentials(Body):
 
 class LoginBody(Credentials):
     username: GivenName
-    password: GivenPassword
+    password: Password
 
 
 class PasswordBody(Credentials):
-    old: GivenPassword
-    new: GivenPassword
+    old: Password
+    new: Password
 
 
 class MeAnswer(Answer):

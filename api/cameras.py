@@ -22,6 +22,7 @@ from bidwitness.api.schemas import (
     MAX_LIMIT,
     Answer,
     Body,
+    CameraPassword,
     CursorQuery,
     IdPath,
     IdText,
@@ -43,7 +44,6 @@ logger = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/cameras", tags=["cameras"])
 
-GivenPassword = Annotated[SecretStr, Field(max_length=200)]
 GivenUser = Annotated[str, StringConstraints(max_length=120), Printable]
 Url = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 Hosts = Annotated[tuple[str, ...], Field(max_length=8)]
@@ -55,7 +55,7 @@ class Device(Body):
 
     address: Url
     username: GivenUser = ""
-    password: GivenPassword = SecretStr("")
+    password: CameraPassword = SecretStr("")
     # Hosts other than the device's own that its streams may be on.
     confirm_hosts: Hosts = ()
 
@@ -67,7 +67,7 @@ class NewCamera(Body):
     source_url: Url | None = None
     sub_url: Url | None = None
     username: GivenUser | None = None
-    password: GivenPassword | None = None
+    password: CameraPassword | None = None
     onvif: Device | None = None
 
 
@@ -80,13 +80,13 @@ class CameraChange(Body):
     # Empty: the camera has no sub-stream any more.
     sub_url: Annotated[str, StringConstraints(max_length=2000)] | None = None
     username: GivenUser | None = None
-    password: GivenPassword | None = None
+    password: CameraPassword | None = None
 
 
 class ProbeBody(Body):
     address: Url
     username: GivenUser | None = None
-    password: GivenPassword | None = None
+    password: CameraPassword | None = None
     confirm_hosts: Hosts = ()
 
 

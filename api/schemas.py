@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 from bidwitness.errors import InvalidInput
 
@@ -42,6 +42,20 @@ Short = Annotated[str, StringConstraints(min_length=1, max_length=200), Printabl
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500), Printable]
 Long = Annotated[str, StringConstraints(min_length=1, max_length=4000), Printable]
 Reason = Annotated[str, StringConstraints(min_length=2, max_length=500), Printable]
+
+
+def _encodable(secret: SecretStr) -> SecretStr:
+    """Half a character pair, which JSON can spell, is no text and has no bytes to hash."""
+    try:
+        secret.get_secret_value().encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be text") from None
+    return secret
+
+
+# A password as it is typed: spaces belong to it (but see ``Body``).
+Password = Annotated[SecretStr, Field(min_length=1, max_length=1000), AfterValidator(_encodable)]
+CameraPassword = Annotated[SecretStr, Field(max_length=200), AfterValidator(_encodable)]
 IdText = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 # An instant in µs UTC.
 Us = Annotated[int, Field(ge=0, le=MAX_US, strict=True)]

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
@@ -16,6 +16,7 @@ from bidwitness.api.schemas import (
     IdPath,
     LimitQuery,
     Name,
+    Password,
     cursor_of,
     place_of,
 )
@@ -27,7 +28,6 @@ from bidwitness.words import Role
 router = APIRouter(prefix="/users", tags=["users"])
 
 Username = Annotated[str, StringConstraints(pattern=people.USERNAME)]
-NewPassword = Annotated[SecretStr, Field(min_length=1, max_length=1000)]
 Roles = Annotated[list[Role], Field(min_length=1, max_length=10)]
 
 
@@ -39,7 +39,7 @@ class NewUser(Body):
     name: Name | None = None
     roles: Roles
     # Without one, a random password is made and told once, in the answer.
-    password: NewPassword | None = None
+    password: Password | None = None
 
 
 class UserChange(Body):
@@ -48,7 +48,7 @@ class UserChange(Body):
     name: Name | None = None
     roles: Roles | None = None
     disabled: bool | None = None
-    password: NewPassword | None = None
+    password: Password | None = None
 
 
 class UserAnswer(Answer):

@@ -20,7 +20,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         case "device":
             from bidwitness.onvif.client import ask_device
 
-            _only_connect_to(request["ip"])
+            _only_connect_to(request["ip"], request["port"])
             facts = asyncio.run(
                 ask_device(
                     request["base"],
@@ -43,12 +43,14 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             raise InvalidInput(f"This process does not know how to {other}.")
 
 
-def _only_connect_to(ip: str) -> None:
+def _only_connect_to(ip: str, port: int) -> None:
     """Refuse every other connection of this process: whatever addresses or redirects a device
     hands to the library, it is the only one that ever sees the login."""
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "socket.connect" and isinstance(arguments[1], tuple) and arguments[1][0] != ip:
+        if event != "socket.connect" or not isinstance(arguments[1], tuple):
+            return
+        if arguments[1][:2] != (ip, port):
             raise PermissionError("not the device")
 
     sys.addaudithook(hook)

@@ -24,6 +24,7 @@ WSDL = Path(onvif.__file__).parent / "wsdl"
 STEP_S = 8
 MAX_PROFILES = 16
 HALF_SECOND_US = 500_000
+_TRIPPED = (ValueError, TypeError, LookupError, AttributeError)
 
 
 async def ask_device(
@@ -39,8 +40,8 @@ async def ask_device(
     camera = onvif.ONVIFCamera(
         base,
         port,
-        username or None,
-        password or None,
+        username,
+        password,
         wsdl_dir=str(WSDL),
         no_cache=True,
         adjust_time=True,
@@ -166,7 +167,8 @@ async def _step(answer: Awaitable[Any], what: str) -> Any:
         raise CameraError(
             f"What answers there is no ONVIF device (HTTP {error.status_code})."
         ) from None
-    except (zeep.exceptions.Error, onvif.ONVIFError):
+    except (zeep.exceptions.Error, onvif.ONVIFError, *_TRIPPED):
+        # Last: what the library trips over when a device sends something else altogether.
         raise CameraError(f"The device's answer about {what} cannot be understood.") from None
     except TimeoutError:
         raise CameraError(f"The device did not say {what} within {STEP_S} s.") from None

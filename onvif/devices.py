@@ -63,16 +63,19 @@ class FoundDevice:
 def choose_profiles(profiles: Iterable[MediaProfile]) -> dict[StreamRole, MediaProfile]:
     """Choose what to record: the largest picture as main, the smallest other one as sub.
 
-    Of two of one size the first is taken, as devices list their own main stream first.
+    Where a size is not known (the media service's first version has no words for H.265), or of
+    two of one size, the device's own order decides: devices list their main stream first.
     """
     streams = [profile for profile in profiles if profile.address]
     if not streams:
         return {}
-    main = max(streams, key=lambda profile: profile.pixels)
-    smaller = [p for p in streams if p.address != main.address and 0 < p.pixels <= main.pixels]
-    if not smaller:
+    sized = all(profile.pixels for profile in streams)
+    main = max(streams, key=lambda profile: profile.pixels) if sized else streams[0]
+    others = [profile for profile in streams if profile.address != main.address]
+    if not others:
         return {StreamRole.MAIN: main}
-    return {StreamRole.MAIN: main, StreamRole.SUB: min(smaller, key=lambda p: p.pixels)}
+    sub = min(others, key=lambda profile: profile.pixels) if sized else others[0]
+    return {StreamRole.MAIN: main, StreamRole.SUB: sub}
 
 
 def checked_stream(

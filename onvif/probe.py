@@ -1,6 +1,7 @@
 """Try out cameras and devices, each in a process of its own that is ended in time."""
 
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from bidwitness.onvif.devices import (
 )
 from bidwitness.rtsp import check_door, knock
 from bidwitness.words import StreamRole
+
+logger = logging.getLogger(__name__)
 
 DEVICE_S = 45
 STREAM_S = 25
@@ -195,6 +198,9 @@ def _run(request: Mapping[str, Any], seconds: int) -> dict[str, Any]:
     try:
         said = json.loads(done.stdout)
     except ValueError:
+        last = (done.stderr.strip() or "nothing").splitlines()[-1]
+        facts = {"code": done.returncode, "said": last[:300]}
+        logger.warning("trying a camera ended badly", extra={"facts": facts})
         raise CameraError(
             "The camera's answer could not be read: what it sends is damaged or not video."
         ) from None
