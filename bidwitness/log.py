@@ -61,5 +61,7 @@ def configure(level: str = "info") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # Every request of ours in its log would bury what matters.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     # It tells of every start what matters only when something goes wrong.
     logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -13,3 +13,11 @@ def record() -> None:
     from bidwitness.recorder.record import run_record
 
     run_record(load_settings())
+
+
+@app.command("record-worker", hidden=True)
+def record_worker() -> None:
+    """Pull the streams named on standard input; `record` starts this."""
+    from bidwitness.recorder.record_worker import run_record_worker
+
+    run_record_worker(load_settings())

@@ -30,7 +30,8 @@ class StreamRunner(Protocol):
     def run(self) -> None:
         """Pull until ``stop``; closes what is open before it returns. Never raises."""
 
-    def stop(self) -> None: ...
+    def stop(self, *, not_wanted: bool = False) -> None:
+        """End soon; ``not_wanted``: because the stream is no longer to be pulled."""
 
     def change(self, wanted: WantedStream) -> None:
         """Take new cuts, or dial anew if the address or login is another."""
@@ -59,7 +60,7 @@ class WorkerProcess:
                 self._obey(line)
         finally:
             self._stopping.set()
-            self._drop(list(self._runners))
+            self._drop(list(self._runners), not_wanted=False)
             reporter.join()
 
     def _obey(self, line: str) -> None:
@@ -71,7 +72,8 @@ class WorkerProcess:
     def reconcile(self, wanted: Sequence[WantedStream]) -> None:
         """Start what is new, change what stays, stop what is gone."""
         by_id: Mapping[str, WantedStream] = {stream.stream_id: stream for stream in wanted}
-        self._drop([stream_id for stream_id in self._runners if stream_id not in by_id])
+        gone = [stream_id for stream_id in self._runners if stream_id not in by_id]
+        self._drop(gone, not_wanted=True)
         for stream_id, stream in by_id.items():
             runner = self._runners.get(stream_id)
             if runner is not None:
@@ -83,9 +85,9 @@ class WorkerProcess:
             thread.start()
             self._stopping.wait(STAGGER_S)
 
-    def _drop(self, stream_ids: Sequence[str]) -> None:
+    def _drop(self, stream_ids: Sequence[str], *, not_wanted: bool) -> None:
         for stream_id in stream_ids:
-            self._runners[stream_id].stop()
+            self._runners[stream_id].stop(not_wanted=not_wanted)
         for stream_id in stream_ids:
             self._threads.pop(stream_id).join(JOIN_S)
             del self._runners[stream_id]

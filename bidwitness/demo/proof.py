@@ -45,22 +45,31 @@ class Proof:
         return not self.problems and all(not c.problems for c in self.cameras)
 
 
-def prove(
-    client: ApiClient, settings: Settings, session_id: str, seconds: int, export: Path | None
-) -> Proof:
+@dataclass(frozen=True)
+class Proving:
+    """Who proves: the administrator has everything verified, the auditor was granted a copy."""
+
+    admin: ApiClient
+    auditor: ApiClient
+    settings: Settings
+    seconds: int
+
+
+def prove(desk: Proving, session_id: str, export: Path | None) -> Proof:
     """Verify the sealed session, write a file per camera, and look at every frame number in it."""
     problems = []
-    report = client.post(f"sessions/{session_id}/verify")
+    report = desk.admin.post(f"sessions/{session_id}/verify")
     if not report["ok"]:
         problems.append(f"verification: {report['problems']}")
-    folder = settings.data / "demo"
-    clips = json.loads(bidwitness(settings, "clip", session_id, "--out", str(folder), "--json"))
-    cameras = tuple(_look_at(settings, clip, seconds) for clip in clips["cameras"])
+    folder = desk.settings.data / "demo"
+    words = ("clip", session_id, "--out", str(folder), "--json")
+    clips = json.loads(bidwitness(desk.settings, *words))
+    cameras = tuple(_look_at(desk.settings, clip, desk.seconds) for clip in clips["cameras"])
     if not cameras:
         problems.append("no camera was recorded")
     if export is not None:
-        _export(client, session_id, export)
-        problems += _check_package(settings, export)
+        _export(desk.auditor, session_id, export)
+        problems += _check_package(desk.settings, export)
     return Proof(session_id, cameras, tuple(problems), folder, export)
 
 

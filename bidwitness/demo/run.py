@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 from bidwitness.clock import SystemClock
@@ -25,7 +32,7 @@ from bidwitness.demo.cast import (
 )
 from bidwitness.demo.client import ApiClient, wait_for
 from bidwitness.demo.processes import Server, VirtualCameras, make_logins
-from bidwitness.demo.proof import Proof, prove, show
+from bidwitness.demo.proof import Proving, prove, show
 from bidwitness.errors import NotFound
 
 READY_S = 60
@@ -75,7 +82,11 @@ def run_demo(
     settings = demo_settings(data.absolute(), port, seconds is not None)
     with (
         Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            console=console,
         ) as progress,
     ):
         task = progress.add_task("Starting virtual cameras", total=None)
@@ -94,7 +105,11 @@ def run_demo(
                     progress.stop()
                     _interactive(client, stage, base, passwords, server, console)
                     return True
-                proof = _unattended(client, stage, settings, seconds, export, progress, task)
+                session_id = _record(client, stage, seconds, progress, task)
+                with ApiClient(base) as auditor:
+                    auditor.login("auditor", passwords["auditor"])
+                    desk = Proving(client, auditor, settings, seconds)
+                    proof = prove(desk, session_id, export)
     show(proof, console)
     return proof.true
 
@@ -161,7 +176,7 @@ def new_session(client: ApiClient, stage: Stage, length_s: int) -> str:
         "username": "auditor",
         "session_id": session_id,
         "media": ["picture", "sound"],
-        "actions": ["replay"],
+        "actions": ["replay", "copy"],
         "reason": "示范 demonstration",
     }
     client.post("grants", grant)
@@ -172,15 +187,8 @@ def _state(client: ApiClient, session_id: str) -> str:
     return str(client.get(f"sessions/{session_id}")["state"])
 
 
-def _unattended(
-    client: ApiClient,
-    stage: Stage,
-    settings: Settings,
-    seconds: int,
-    export: Path | None,
-    progress: Progress,
-    task: Any,
-) -> Proof:
+def _record(client: ApiClient, stage: Stage, seconds: int, progress: Progress, task: TaskID) -> str:
+    """Have a session start by itself, record and be sealed; give its id."""
     progress.update(task, description="Waiting for the session to start by itself")
     session_id = new_session(client, stage, seconds + 3600)
     wait_for("the session", lambda: _state(client, session_id) == "recording", START_S + LEAD_S)
@@ -192,7 +200,7 @@ def _unattended(
     progress.update(task, description="Sealing", total=None)
     wait_for("the seal", lambda: _state(client, session_id) == "sealed", SEAL_S)
     progress.update(task, description="Reading every digest again, writing files")
-    return prove(client, settings, session_id, seconds, export)
+    return session_id
 
 
 def _interactive(
