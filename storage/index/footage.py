@@ -5,6 +5,8 @@ that reaches into an interval starts at most that long before it: both ends of t
 known, and footage of other days is never read.
 """
 
+from collections.abc import Iterable
+
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session as Orm
 
@@ -30,20 +32,26 @@ def segments_in(orm: Orm, stream_id: str, from_us: int, to_us: int) -> list[Segm
     return list(orm.scalars(query.order_by(Segment.from_us, Segment.id)))
 
 
-def spans_in(orm: Orm, stream_id: str, from_us: int, to_us: int) -> list[tuple[int, int, str]]:
-    """Give (from, to, init) of the segments that ``segments_in`` gives: all that a sum needs."""
+def spans_of(
+    orm: Orm, stream_ids: Iterable[str], from_us: int, to_us: int
+) -> dict[str, list[tuple[int, int, str]]]:
+    """Give (from, to, init) of the segments of several streams, as ``segments_in`` gives them for
+    one: all that a sum over a session needs, in one question."""
     query = (
-        select(Segment.from_us, Segment.to_us, Segment.init_id)
+        select(Segment.stream_id, Segment.from_us, Segment.to_us, Segment.init_id)
         .where(
-            Segment.stream_id == stream_id,
+            Segment.stream_id.in_(list(stream_ids)),
             Segment.from_us > from_us - MAX_SEGMENT_US,
             Segment.from_us < to_us,
             Segment.to_us > from_us,
             Segment.removed_us.is_(None),
         )
-        .order_by(Segment.from_us, Segment.id)
+        .order_by(Segment.stream_id, Segment.from_us, Segment.id)
     )
-    return [(start, end, init) for start, end, init in orm.execute(query)]
+    found: dict[str, list[tuple[int, int, str]]] = {}
+    for stream_id, start, end, init in orm.execute(query):
+        found.setdefault(stream_id, []).append((start, end, init))
+    return found
 
 
 def gaps_in(
@@ -60,6 +68,24 @@ def gaps_in(
         or_(Gap.session_id.is_(None), Gap.session_id == session_id),
     )
     return list(orm.scalars(query.order_by(Gap.from_us, Gap.id)))
+
+
+def gaps_of(orm: Orm, stream_ids: Iterable[str], from_us: int, to_us: int) -> dict[str, list[Gap]]:
+    """Give the recorders' gaps of several streams in one question; none that belong to a session."""
+    query = (
+        select(Gap)
+        .where(
+            Gap.stream_id.in_(list(stream_ids)),
+            Gap.from_us < to_us,
+            Gap.to_us > from_us,
+            Gap.session_id.is_(None),
+        )
+        .order_by(Gap.stream_id, Gap.from_us, Gap.id)
+    )
+    found: dict[str, list[Gap]] = {}
+    for gap in orm.scalars(query):
+        found.setdefault(gap.stream_id, []).append(gap)
+    return found
 
 
 def committed_until(orm: Orm, stream_id: str) -> int:

@@ -1,44 +1,39 @@
 """Read from the index what a session's report is made of."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session as Orm
 
+from bidwitness import claims as pure
 from bidwitness.config import Settings
 from bidwitness.coverage import DueFacts, due_time
 from bidwitness.intervals import Interval, intersect
-from bidwitness.storage.index.footage import committed_until, gaps_in, spans_in
 from bidwitness.storage.index.models import (
     Booking,
     Camera,
     Claim,
     Event,
-    Init,
     Room,
     Session,
     Stream,
-    StreamStatus,
-    Track,
 )
-from bidwitness.storage.sessions.loading import margins, own_claims, standing
+from bidwitness.storage.sessions.loading import as_claim, margins, standing
+from bidwitness.storage.sessions.reading import read_footage
 from bidwitness.storage.sessions.report import (
     CameraReport,
     Footage,
-    NotedGap,
     Report,
     camera_media,
     medium_report,
 )
-from bidwitness.words import GapCause, Health, Medium, SessionState, StreamRole
+from bidwitness.words import ClaimClass, SessionState, StreamRole
 
 # What the trading systems report of the business itself; the platform's own events do not count.
 BUSINESS = "business."
 # Of the last moments of a running session nothing can be known yet.
 LAG_US = 5_000_000
-# A recorder that was heard of since then still writes, as far as anybody can say.
-FRESH_US = 15_000_000
 LONG_AGO = -(2**62)
 FAR_OFF = 2**62
 _PLANNED = (SessionState.SCHEDULED, SessionState.CANCELLED)
@@ -117,26 +112,51 @@ class _Reader:
             .where(Stream.id.in_(claims))
             .order_by(Room.name, Camera.name, Camera.id)
         )
-        by_camera: dict[str, tuple[Camera, Room, dict[StreamRole, Stream]]] = {}
+        by_camera: dict[str, tuple[Camera, Room, dict[StreamRole, str]]] = {}
         for stream, camera, room in self.orm.execute(query):
-            by_camera.setdefault(camera.id, (camera, room, {}))[2][stream.role] = stream
+            by_camera.setdefault(camera.id, (camera, room, {}))[2][stream.role] = stream.id
+        footage = read_footage(
+            self.orm, claims, self.until_us, self.now_us if self.provisional else None
+        )
+        others = self._others(claims)
         return [
-            self._camera(camera, room, streams, claims)
+            self._camera(camera, room, streams, claims, footage, others)
             for camera, room, streams in by_camera.values()
         ]
+
+    def _others(self, streams: Iterable[str]) -> dict[str, list[pure.Claim]]:
+        """Give what other sessions own of the streams, which is not due from this one."""
+        rows = self.orm.scalars(
+            select(Claim)
+            .where(
+                Claim.stream_id.in_(list(streams)),
+                Claim.session_id != self.session.id,
+                Claim.klass == ClaimClass.OWN,
+                Claim.withdrawn_us.is_(None),
+                Claim.from_us < self.until_us,
+                or_(Claim.to_us.is_(None), Claim.to_us > self._earliest()),
+            )
+            .order_by(Claim.from_us)
+        )
+        found: dict[str, list[pure.Claim]] = {}
+        for row in rows:
+            found.setdefault(row.stream_id, []).append(as_claim(row))
+        return found
 
     def _camera(
         self,
         camera: Camera,
         room: Room,
-        streams: dict[StreamRole, Stream],
+        streams: dict[StreamRole, str],
         claims: dict[str, list[Claim]],
+        footage: dict[str, Footage],
+        all_others: dict[str, list[pure.Claim]],
     ) -> CameraReport:
-        footage = {role: self._footage(s, claims[s.id]) for role, s in streams.items()}
-        main, sub = footage.get(StreamRole.MAIN), footage.get(StreamRole.SUB)
+        main = footage.get(streams.get(StreamRole.MAIN, ""))
+        sub = footage.get(streams.get(StreamRole.SUB, ""))
         leading = main or sub
         assert leading is not None
-        others = own_claims(self.orm, leading.stream_id, self._earliest(), self.until_us)
+        others = all_others.get(leading.stream_id, [])
         due = due_time(self.facts, self.until_us, self.session.id, leading.stream_id, others)
         here = intersect(due.intervals, self._present(claims[leading.stream_id]))
         return CameraReport(
@@ -146,7 +166,7 @@ class _Reader:
             room.name,
             tuple(
                 medium_report(medium, here, main, sub, over=self.over)
-                for medium in camera_media(footage.values())
+                for medium in camera_media([f for f in (main, sub) if f])
             ),
             tuple(here),
             sub.stream_id if sub else None,
@@ -191,58 +211,3 @@ class _Reader:
 
     def _is_first(self, booking: Booking) -> bool:
         return booking.from_us <= self.session.planned_from_us
-
-    def _footage(self, stream: Stream, claims: list[Claim]) -> Footage:
-        spans = [
-            Interval(claim.from_us, end)
-            for claim in claims
-            if (end := min(claim.to_us or self.until_us, self.until_us)) > claim.from_us
-        ]
-        found = {
-            row for span in spans for row in spans_in(self.orm, stream.id, span.start, span.end)
-        }
-        media = self._media_of({init for _, _, init in found})
-        gaps: dict[int, NotedGap] = {}
-        for span in spans:
-            for gap in gaps_in(self.orm, stream.id, span.start, span.end):
-                medium = Medium(gap.medium) if gap.medium in set(Medium) else None
-                gaps[gap.id] = NotedGap(Interval(gap.from_us, gap.to_us), gap.cause, medium)
-        tracks = self.orm.scalars(select(Track.medium).where(Track.stream_id == stream.id))
-        known = Footage(
-            stream.id,
-            tuple(spans),
-            tuple(
-                (Interval(start, end), media.get(init, frozenset()))
-                for start, end, init in sorted(found)
-                if end > start
-            ),
-            tuple(gaps.values()),
-            frozenset(tracks),
-        )
-        return self._with_what_is_open(known) if self.provisional else known
-
-    def _media_of(self, inits: Iterable[str]) -> dict[str, frozenset[Medium]]:
-        rows = self.orm.execute(select(Init.id, Init.tracks).where(Init.id.in_(set(inits))))
-        return {key: frozenset(Medium(t["medium"]) for t in tracks) for key, tracks in rows}
-
-    def _with_what_is_open(self, footage: Footage) -> Footage:
-        """Add what the recorder says of the segment it still writes, or of a silence."""
-        status = self.orm.get(StreamStatus, footage.stream_id)
-        if status is None or status.last_us is None:
-            return footage
-        committed = committed_until(self.orm, footage.stream_id)
-        if status.state in (Health.OK, Health.DEGRADED):
-            begins = max(status.since_us, committed)
-            fresh = self.now_us - status.last_us <= FRESH_US
-            end = max(status.last_us, self.until_us) if fresh else status.last_us
-            media = footage.media or frozenset({Medium.PICTURE})
-            if end > begins:
-                open_ = (Interval(begins, end), media)
-                return replace(footage, segments=(*footage.segments, open_))
-            return footage
-        begins = max(status.last_us, committed)
-        if self.until_us > begins:
-            cause = status.cause or GapCause.OFFLINE
-            silent = NotedGap(Interval(begins, self.until_us), cause)
-            return replace(footage, gaps=(*footage.gaps, silent))
-        return footage
