@@ -3,17 +3,12 @@
 import asyncio
 import dataclasses
 import json
-import signal
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bidwitness.config import load_settings
-from bidwitness.simulator.discovery import PORT
-from bidwitness.simulator.frame_numbers import frame_numbers
-from bidwitness.simulator.server import Addresses, Simulator
 from bidwitness.simulator.spec import CameraSpec, Codec, Sound, read_specs, spec_from
 
 app = typer.Typer()
@@ -36,6 +31,11 @@ def simulate(
     while_stdin: Annotated[bool, typer.Option(help="End when standard input closes.")] = False,
 ) -> None:
     """Serve virtual cameras over RTSP until stopped; prints one line of JSON when ready."""
+    # Media libraries are loaded by the commands that use them: every process reads this file.
+    from bidwitness.simulator.discovery import PORT
+    from bidwitness.simulator.running import run_until_stopped
+    from bidwitness.simulator.server import Addresses, Simulator
+
     common = {"user": user, "password": password, "codec": codec, "sound": sound}
     defaults = spec_from({**common, "gop_seconds": gop}, CameraSpec("cam-0"))
     if spec:
@@ -44,40 +44,13 @@ def simulate(
         specs = [spec_from({"name": f"cam-{i}"}, defaults) for i in range(1, cameras + 1)]
     folder = cache or load_settings().data / "cache" / "simulator"
     addresses = Addresses(host, port, status_port, PORT if discovery else None)
-    asyncio.run(_run(Simulator(specs, folder, addresses), while_stdin=while_stdin))
+    simulator = Simulator(specs, folder, addresses)
+    asyncio.run(run_until_stopped(simulator, while_stdin=while_stdin))
 
 
 @app.command("frame-numbers")
 def print_frame_numbers(file: Path) -> None:
     """Print as JSON which frames of a virtual camera a recorded file holds."""
+    from bidwitness.simulator.frame_numbers import frame_numbers
+
     typer.echo(json.dumps(dataclasses.asdict(frame_numbers(file))))
-
-
-class _UntilClosed(asyncio.Protocol):
-    """Notices that whoever started this process is gone, however that one ended."""
-
-    def __init__(self, stopped: asyncio.Event) -> None:
-        self._stopped = stopped
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stopped.set()
-
-
-async def _run(simulator: Simulator, *, while_stdin: bool) -> None:
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    if while_stdin:
-        await loop.connect_read_pipe(lambda: _UntilClosed(stopped), sys.stdin)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    starting = asyncio.create_task(simulator.start())
-    stopping = asyncio.create_task(stopped.wait())
-    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    if not starting.done():
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
-        return
-    await starting
-    typer.echo(json.dumps(simulator.status(), ensure_ascii=False))
-    await stopping
-    await simulator.stop()

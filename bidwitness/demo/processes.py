@@ -60,10 +60,12 @@ class VirtualCameras:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "bidwitness", "simulate", "--port", "0"),
+                    # However we end, the cameras end with us.
+                    "--while-stdin",
                     *("--spec", str(spec), "--cache", str(self._settings.data / "demo" / "loops")),
                 ],
                 env=child_environment(self._settings),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -85,8 +87,9 @@ class VirtualCameras:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 def camera_specs() -> list[dict[str, object]]:
