@@ -13,10 +13,12 @@ from typing import Any, Self
 from bidwitness.clock import SystemClock
 from bidwitness.config import Settings
 from bidwitness.demo.cast import CAMERA_PASSWORD, CAMERA_USER, CAMERAS, USERS
-from bidwitness.errors import BidWitnessError, Unavailable
+from bidwitness.errors import BidWitnessError, Conflict, Unavailable
 from bidwitness.serve import Supervisor, child_environment, our_commands
 
 STOP_GRACE_S = 10
+# Long enough for the password rule whatever characters come.
+PASSWORD_BYTES = 18
 
 
 def bidwitness(
@@ -144,19 +146,27 @@ def demo_environment(settings: Settings) -> dict[str, str]:
 
 
 def make_logins(settings: Settings) -> dict[str, str]:
-    """Give a password per demo user; made once, kept readable by the owner alone."""
+    """Give a password per demo user; made once, kept readable by the owner alone.
+
+    The passwords are written before the users are made, so that a start that was broken off is
+    finished by the next one.
+    """
     path = settings.data / "demo" / "logins.json"
     if path.is_file():
-        kept: dict[str, str] = json.loads(path.read_text())
-        return kept
-    passwords = {user.username: secrets.token_urlsafe(12) for user in USERS}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for user in USERS:
-        bidwitness(
-            settings,
-            *("user", "add", user.username, "--role", user.role, "--password-stdin", "--keep"),
-            text=passwords[user.username],
-        )
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(passwords, file)
+        passwords: dict[str, str] = json.loads(path.read_text())
+    else:
+        passwords = {user.username: secrets.token_urlsafe(PASSWORD_BYTES) for user in USERS}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(passwords, file)
+    made = path.with_suffix(".made")
+    if not made.exists():
+        for user in USERS:
+            bidwitness(
+                settings,
+                *("user", "add", user.username, "--role", user.role, "--password-stdin", "--keep"),
+                text=passwords[user.username],
+                fine=(0, Conflict.exit_code),
+            )
+        made.touch()
     return passwords
