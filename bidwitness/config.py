@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8470, ge=0, le=65535)
     live_port: int = Field(default=8471, ge=0, le=65535)
+    # Where `live` listens, and where the API finds it: only the API may reach it.
+    live_bind: str = "127.0.0.1"
+    live_host: str = "127.0.0.1"
     tls_cert: Path | None = None
     tls_key: Path | None = None
     behind_proxy: bool = False
@@ -63,6 +66,9 @@ class Settings(BaseSettings):
     spool_keep_hours: int = Field(default=24, ge=0)
     upload_threads: int = Field(default=2, ge=1, le=16)
     sweep_seconds: int = Field(default=600, ge=1)
+    # A job whose worker has not been heard of for so long is run again by another.
+    job_lease_seconds: int = Field(default=60, ge=1)
+    work_threads: int = Field(default=2, ge=1, le=64)
     # Cameras on loopback exist in the demo and in tests only (design.md §5.11).
     allow_loopback_cameras: bool = False
 
@@ -111,6 +117,11 @@ class Settings(BaseSettings):
         return self.data / "spool"
 
     @property
+    def exports(self) -> Path:
+        """The folder of packages that wait to be fetched; each is removed when it expires."""
+        return self.data / "exports"
+
+    @property
     def run_dir(self) -> Path:
         """Sockets and process state; nothing in it outlives a restart."""
         return self.data / "run"
@@ -119,6 +130,11 @@ class Settings(BaseSettings):
     def secret_key_file(self) -> Path:
         """The key that camera passwords are encrypted with (mode 0600)."""
         return self.data / "keys" / "secrets.key"
+
+    @property
+    def live_key_file(self) -> Path:
+        """The key that the API's tickets for `live` are sealed with (mode 0600)."""
+        return self.data / "keys" / "live.key"
 
     @classmethod
     def settings_customise_sources(

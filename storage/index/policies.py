@@ -24,14 +24,12 @@ def default_loop_days(kind: RoomKind, settings: Settings) -> int:
 
 
 def seed_policies(orm: Orm, settings: Settings, now_us: int) -> int:
-    """Add the policies that are missing, and change none; give how many. Call under a lock.
+    """Add the first policies to an index that has none; give how many. Call under a lock.
 
     Years are set only where a law names them: footage whose period is not known is kept.
     """
-    present = {
-        (row.room_kind, row.session_kind, row.category)
-        for row in orm.scalars(select(RetentionPolicy))
-    }
+    if orm.scalars(select(RetentionPolicy.id).limit(1)).first() is not None:
+        return 0
     added = [
         RetentionPolicy(
             room_kind=kind,
@@ -41,18 +39,15 @@ def seed_policies(orm: Orm, settings: Settings, now_us: int) -> int:
             changed_by=MADE_BY,
         )
         for kind in RoomKind
-        if kind not in NO_LOOP and (kind, None, None) not in present
+        if kind not in NO_LOOP
     ]
-    if (None, None, ProjectCategory.PROCUREMENT) not in present:
-        added.append(
-            RetentionPolicy(
-                category=ProjectCategory.PROCUREMENT,
-                keep_years=PROCUREMENT_YEARS,
-                basis=PROCUREMENT_LAW,
-                changed_us=now_us,
-                changed_by=MADE_BY,
-            )
-        )
-    orm.add_all(added)
+    years = RetentionPolicy(
+        category=ProjectCategory.PROCUREMENT,
+        keep_years=PROCUREMENT_YEARS,
+        basis=PROCUREMENT_LAW,
+        changed_us=now_us,
+        changed_by=MADE_BY,
+    )
+    orm.add_all([*added, years])
     orm.flush()
-    return len(added)
+    return len(added) + 1

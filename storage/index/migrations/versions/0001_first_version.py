@@ -67,9 +67,9 @@ def index(name: str, on: str, *columns: str) -> None:
     op.create_index(name, on, list(columns))
 
 
-def partial(name: str, on: str, column: str, *, where: str) -> None:
+def partial(name: str, on: str, *columns: str, where: str) -> None:
     when = sa.text(where)
-    op.create_index(name, on, [column], sqlite_where=when, postgresql_where=when)
+    op.create_index(name, on, list(columns), sqlite_where=when, postgresql_where=when)
 
 
 # One table a paragraph reads better than one column a line.
@@ -198,7 +198,8 @@ def _footage() -> None:
     partial("ix_segments_unstored", "segments", "from_us",
         where="stored_us IS NULL AND removed_us IS NULL")
     partial("ix_segments_spooled", "segments", "stored_us", where="spool_path IS NOT NULL")
-    index("ix_segments_stream_from", "segments", "stream_id", "from_us")
+    partial("ix_segments_stream_from", "segments", "stream_id", "from_us",
+        where="removed_us IS NULL")
 
 
 def _happenings() -> None:
