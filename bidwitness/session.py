@@ -51,6 +51,8 @@ class AlarmKind(StrEnum):
     OVERLAP = "overlap"  # waits: another session still records in its rooms
     OVERRUN = "overrun"  # records past planned_to
     SEAL_REFUSED = "seal_refused"  # a record names bytes that are missing or differ
+    SEAL_WAITS = "seal_waits"  # a recorder that is alive has not committed the end
+    SEAL_OPEN = "seal_open"  # sealed with a recorder out of reach: a supplement is to follow
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ _ANSWERS = {
     Verb.CANCEL: (AlarmKind.OVERLAP,),
     Verb.EXTEND: (AlarmKind.OVERRUN,),
     Verb.END: (AlarmKind.OVERRUN, AlarmKind.OVERLAP),
+    Verb.UNDO_END: (AlarmKind.SEAL_WAITS, AlarmKind.SEAL_REFUSED),
 }
 
 
@@ -142,7 +143,7 @@ class Applier:
             case EffectKind.MOVE_CLAIMS:
                 left = {b.id for b in session.bookings if b.left_us is not None}
                 self.claiming(session).close(effect.at_us, bookings=left)
-                self._open_claims(session, effect.at_us)
+                self._open_claims(session, effect.at_us, entering=True)
             case EffectKind.CHANGE_PLAN if change_plan is not None:
                 change_plan()
                 self.orm.flush()
@@ -154,8 +155,8 @@ class Applier:
                 # Undoing an end is done for all streams at once, before.
                 return
 
-    def _open_claims(self, session: Session, at_us: int) -> None:
-        _, held = self.claiming(session).open_due(at_us)
+    def _open_claims(self, session: Session, at_us: int, *, entering: bool = False) -> None:
+        _, held = self.claiming(session).open_due(at_us, entering=entering)
         if held:
             raise Conflict(
                 "Another session has just begun to record in these rooms. Load it again.",

@@ -38,12 +38,13 @@ class Claiming:
     who: Who
     now_us: int
 
-    def open_due(self, at_us: int) -> tuple[list[Claim], list[str]]:
+    def open_due(self, at_us: int, *, entering: bool = False) -> tuple[list[Claim], list[str]]:
         """Claim what the bookings that have begun want and the session has not, as of ``at_us``.
 
         A booking's first claims reach back to its planned start and lead-in, those of a camera
-        that came later to when it came; never into another session's own claim. Gives the new
-        claims, and the streams that another session holds still.
+        that came later to when it came; never into another session's own claim. ``entering`` a room
+        in a move reaches back to nothing. Gives the new claims, and the streams that another
+        session holds still.
         """
         opened: list[Claim] = []
         held: list[str] = []
@@ -58,14 +59,14 @@ class Claiming:
             # A stream that turns up later, in a room that is claimed already.
             later = wanted.booking.id in begun
             try:
-                opened.append(self._open(wanted, at_us, later=later))
+                opened.append(self._open(wanted, at_us, later=later, entering=entering))
             except Conflict:
                 held.append(wanted.stream_id)
         return opened, held
 
-    def _open(self, wanted: Wanted, at_us: int, *, later: bool) -> Claim:
+    def _open(self, wanted: Wanted, at_us: int, *, later: bool, entering: bool) -> Claim:
         begins = wanted.booking.from_us
-        room = margins(self.settings, self.session.kind)
+        room = Margins() if entering else margins(self.settings, self.session.kind)
         if later:
             # What the stream saw before it belonged to the place is not this session's.
             begins, room = self._since(wanted, at_us), Margins()

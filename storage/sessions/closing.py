@@ -6,6 +6,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness.config import Settings
+from bidwitness.session import AlarmKind
 from bidwitness.storage.evidence.seal import coverage_facts
 from bidwitness.storage.evidence.session_records import (
     ClaimedFacts,
@@ -26,8 +27,6 @@ from bidwitness.storage.sessions.report import Report, report_json
 from bidwitness.storage.sessions.reporting import session_report
 from bidwitness.words import GapCause, Medium, Outcome, SessionState
 
-# Sealed, but some footage was out of reach or was claimed since: a supplement is to follow.
-OPEN = "seal_open"
 _EDGES = (GapCause.LATE_START, GapCause.EARLY_END)
 
 
@@ -75,7 +74,7 @@ def write_close(
     subject = f"session:{session.id}"
     if open_streams:
         cause = f"sealed while the recorder of {len(open_streams)} stream(s) was out of reach"
-        raise_alarm(orm, OPEN, subject, now_us, cause=cause)
+        raise_alarm(orm, AlarmKind.SEAL_OPEN, subject, now_us, cause=cause)
     facts: dict[str, object] = {
         "coverage_ppm": report.coverage_ppm,
         "gaps": report.gap_count,
@@ -105,13 +104,13 @@ def write_supplement(
         now_us,
         lambda place: SupplementFacts(
             place=place,
-            reason="footage that came, or was claimed, after the seal",
+            reason="footage that came after the seal",
             heads=tuple(heads),
             coverage=coverage,
         ),
     )
     _state(orm, session, report, ())
-    clear_alarm(orm, OPEN, f"session:{session.id}", now_us)
+    clear_alarm(orm, AlarmKind.SEAL_OPEN, f"session:{session.id}", now_us)
     note(orm, session, "supplemented", now_us)
     leave_audit_entry(orm, who, "session.supplement", f"session:{session.id}", now_us)
     orm.flush()

@@ -24,13 +24,14 @@ from bidwitness.storage.sessions.moving import Move
 from bidwitness.storage.sessions.plan import (
     NewBooking,
     NewItem,
+    as_new,
     booking_row,
     check_bookings,
     check_rooms_free,
     planned_items,
     set_planned_times,
 )
-from bidwitness.words import Outcome, Relation, Role, SessionKind
+from bidwitness.words import Outcome, Relation, Role, SessionKind, SessionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +93,22 @@ class SessionCommands:
         return self._condition(Verb.RESUME, session_id, said, version)
 
     def extend(self, session_id: str, planned_to_us: int, *, version: int | None = None) -> Session:
-        """Plan a later end. Raises ``InvalidInput`` unless it is later than planned and now."""
+        """Plan a later end. Raises ``InvalidInput`` unless it is later than planned and now.
+
+        What runs may always go on; what is only planned must not take another session's room.
+        """
         session = load_session(self._orm, session_id, version=version)
         command = Command(Verb.EXTEND, self._roles, planned_to_us=planned_to_us)
         last = session.planned_to_us
+        longer = [b for b in session.bookings if b.left_us is None and b.to_us == last]
 
         def change() -> None:
-            for booking in session.bookings:
-                if booking.left_us is None and booking.to_us == last:
-                    booking.to_us = planned_to_us
+            for booking in longer:
+                booking.to_us = planned_to_us
             set_planned_times(session)
+            if session.state == SessionState.SCHEDULED:
+                wanted = [as_new(booking) for booking in longer]
+                check_rooms_free(self._orm, wanted, except_for=session.id)
 
         return self._applier.run(session, command, change_plan=change)
 

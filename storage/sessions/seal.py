@@ -24,7 +24,7 @@ from bidwitness.storage.index.audit import Who
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.footage import committed_until
 from bidwitness.storage.index.models import Alarm, Claim, Session, StreamStatus
-from bidwitness.storage.sessions.closing import OPEN, write_close, write_supplement
+from bidwitness.storage.sessions.closing import write_close, write_supplement
 from bidwitness.storage.sessions.loading import load_session, standing, view_of
 from bidwitness.storage.sessions.named import damage_of, files_of, heads_of
 from bidwitness.words import Health, SessionState
@@ -34,8 +34,6 @@ log = logging.getLogger(__name__)
 SECOND = 1_000_000
 GONE_US = 600 * SECOND
 RETRY_US = 60 * SECOND
-# The seal waits for a recorder that is alive and has not committed the end of the session.
-WAITS = "seal_waits"
 CLOCKWORK = Who("keep")
 
 
@@ -103,7 +101,9 @@ class Sealer:
                 .order_by(Session.undo_until_us)
             ).all()
             open_ = orm.scalars(
-                select(Alarm.subject).where(Alarm.kind == OPEN, Alarm.cleared_us.is_(None))
+                select(Alarm.subject).where(
+                    Alarm.kind == AlarmKind.SEAL_OPEN, Alarm.cleared_us.is_(None)
+                )
             ).all()
         for session_id in ended:
             self._try(session_id, self.seal)
@@ -154,7 +154,7 @@ class Sealer:
             decide(view_of(orm, session, now, damaged=damaged), command, now, 0)
             write_close(orm, self._settings, session, seen.heads, seen.open, CLOCKWORK, now)
             clear_alarm(orm, AlarmKind.SEAL_REFUSED, f"session:{session_id}", now)
-            clear_alarm(orm, WAITS, f"session:{session_id}", now)
+            clear_alarm(orm, AlarmKind.SEAL_WAITS, f"session:{session_id}", now)
 
     def supplement(self, session_id: str) -> None:
         """Record what became known after the seal, once all of it is there. Raises as ``seal``."""
@@ -187,7 +187,7 @@ class Sealer:
         why = f"The last moments of {len(found.waiting)} stream(s) are not committed yet."
         if late:
             with self._database.write() as orm:
-                raise_alarm(orm, WAITS, f"session:{session_id}", now_us, cause=why)
+                raise_alarm(orm, AlarmKind.SEAL_WAITS, f"session:{session_id}", now_us, cause=why)
         raise Conflict(f"{why} Try again in a moment.")
 
     def _refuse(self, session_id: str, damaged: tuple[str, ...], now_us: int) -> None:

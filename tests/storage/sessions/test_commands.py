@@ -193,6 +193,25 @@ def test_a_move_leaves_one_room_and_enters_another_in_one_instant(desk: Desk) ->
         desk.do(lambda c: c.move(session, [desk.book(desk.one)]))
 
 
+def test_a_room_entered_in_a_move_has_no_lead_in(index: Database) -> None:
+    desk = Desk(index, settings=load_settings(lead_in_seconds=600))
+    session = desk.started(desk.one)
+    began = desk.now
+    desk.clock.sleep(60)
+    desk.do(lambda c: c.move(session, [desk.book(desk.two)]))
+    assert desk.spans(session) == {(began - 10 * MINUTE, desk.now), (desk.now, None)}
+
+
+def test_only_what_runs_is_extended_into_a_booked_time(desk: Desk) -> None:
+    running = desk.started(desk.one)
+    planned = desk.plan(desk.book(desk.one, after=HOUR))
+    last = desk.plan(desk.book(desk.one, after=2 * HOUR))
+    with pytest.raises(Conflict, match=last):
+        desk.do(lambda c: c.extend(planned, desk.now + 3 * HOUR))
+    desk.do(lambda c: c.extend(running, desk.now + 3 * HOUR))
+    assert desk.session(planned).planned_to_us == desk.now + 2 * HOUR
+
+
 def test_a_move_keeps_what_is_named_again_and_changes_a_plan_freely(desk: Desk) -> None:
     planned = desk.plan(desk.book(desk.one, after=HOUR))
     desk.do(lambda c: c.move(planned, [desk.book(desk.two, after=2 * HOUR)]))

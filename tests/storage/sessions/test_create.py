@@ -86,6 +86,7 @@ def test_every_wrong_field_is_named(index: Database) -> None:
     assert set(fields(booked(room, now + HOUR, now + HOUR))) == {"bookings.0.to"}
     assert set(fields(booked(room, now, now + HOUR, seats=["x"]))) == {"bookings.0.seat_ids"}
     assert set(fields(booked(room, -1, 2**60))) == {"bookings.0.from", "bookings.0.to"}
+    assert set(fields(booked(room, now - 9000 * HOUR, now + HOUR))) == {"bookings.0.from"}
     assert set(fields(right, right)) == {"bookings.1.from"}
     assert set(fields(right, booked(far, now, now + HOUR))) == {"bookings"}
     assert "passed" in fields(booked(room, now - HOUR, now))["bookings"]

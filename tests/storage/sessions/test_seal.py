@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, select
-from support.factories import HOUR, MINUTE, SECOND, Tape
+from support.factories import HOUR, MINUTE, SECOND, Tape, a_room
 from support.session_desk import Desk
 
 from bidwitness.errors import Conflict
@@ -262,6 +262,19 @@ def test_what_changes_while_bytes_are_read_is_not_sealed_over(
     monkeypatch.undo()
     sealer.seal_due()
     assert {c.start for c in close_of(desk, session).claims} == {began, began - MINUTE}
+
+
+def test_a_session_in_a_room_without_cameras_is_sealed_with_nothing(desk: Desk) -> None:
+    with desk.index.write() as orm:
+        bare = a_room(orm, "空房", cameras=0)
+    session = desk.started(bare)
+    desk.clock.sleep(60)
+    desk.do(lambda c: c.end(session, Outcome.COMPLETED))
+    desk.clock.sleep(UNDO_S)
+    desk.sealer.seal_due()
+    row = desk.session(session)
+    assert (row.state, row.report["coverage_ppm"]) == (SessionState.SEALED, None)
+    assert close_of(desk, session).heads == ()
 
 
 def test_nothing_is_claimed_after_the_seal(desk: Desk) -> None:
