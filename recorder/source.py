@@ -24,6 +24,8 @@ SOUND_CODECS = ("aac", ALAW, MULAW)
 # What we declare to open, and nothing that libav may be told by a camera (design: closed list).
 _PROTOCOLS = {"rtsp": "tcp", "rtsps": "tls,tcp", "rtsph": "http,tcp"}
 _TRANSPORT = {"rtsp": "tcp", "rtsps": "tcp", "rtsph": "http"}
+# The picture comes first of the tracks that are chosen.
+_PICTURE = 0
 _PRFT = struct.Struct("=qi")
 
 
@@ -45,13 +47,19 @@ class RtspSource:
         places = {stream.index: place for place, stream in enumerate(self._streams)}
         now = self._clock.monotonic_us
         last_us = now()
+        # libav gives a picture when the next one begins: that is when this next one arrived.
+        begun_us: int | None = None
         try:
             for packet in self._container.demux(list(self._streams)):
-                arrived_us = now()
-                waited, last_us = arrived_us - last_us, arrived_us
+                given_us = arrived_us = now()
+                waited, last_us = given_us - last_us, given_us
                 if packet.size:
+                    place = places[packet.stream_index]
+                    if place == _PICTURE:
+                        arrived_us = given_us if begun_us is None else begun_us
+                        begun_us = given_us
                     yield Packet(
-                        places[packet.stream_index],
+                        place,
                         bytes(packet),
                         packet.pts,
                         packet.dts,

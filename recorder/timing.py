@@ -25,6 +25,7 @@ ADOPT_AFTER = 8
 # RTP counts in 32 bits: at 90 kHz it starts again after 13 h 15 min.
 WRAP = 1 << 32
 SLOWEST_FPS = 4
+FADE_PPM = 100
 BUCKET_US = 10 * US
 BUCKETS = 6
 # A pause this long may have stopped the camera's clock; then it stays behind for this long.
@@ -67,7 +68,10 @@ class TrackTimer:
             step = placed - self._last
             if step <= self.rate // SLOWEST_FPS:
                 self._step = step
-        self._least = min(self._least, arrived_us - placed * US // self.rate)
+        # The camera's clock may be slower than ours: what was the least delay once fades.
+        elapsed = max(0, arrived_us - self._last_arrived)
+        fading = self._least + elapsed * FADE_PPM // US
+        self._least = min(fading, arrived_us - placed * US // self.rate)
         self._last, self._last_arrived = placed, arrived_us
         return placed
 
@@ -97,10 +101,9 @@ class TrackTimer:
         return early <= (EARLY_SETTLING_US if young else EARLY_US)
 
     def _by_arrival(self, arrived_us: int) -> int:
-        if self._last is None:
-            return (arrived_us - self._least) * self.rate // US
-        elapsed = (arrived_us - self._last_arrived) * self.rate // US
-        return self._last + max(elapsed, self._step)
+        """Where the least delayed packets say it belongs, but after the one before."""
+        ticks = (arrived_us - self._least) * self.rate // US
+        return ticks if self._last is None else max(ticks, self._last + max(1, self._step // 4))
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,16 +73,17 @@ class Desk:
 
 @dataclass(frozen=True)
 class Left:
-    """What a volume holds of the stream."""
+    """What a volume holds of a stream."""
 
     volume: Path
+    stream: str = STREAM
 
     @property
     def entries(self) -> list[JournalEntry]:
         return [
             entry
-            for day in journal_days(self.volume, STREAM)
-            for entry in read_journal(journal_path(self.volume, STREAM, day))
+            for day in journal_days(self.volume, self.stream)
+            for entry in read_journal(journal_path(self.volume, self.stream, day))
         ]
 
     @property
