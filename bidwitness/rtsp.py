@@ -26,7 +26,7 @@ class Door:
     location: str = ""
 
 
-def knock(address: CameraAddress, ip: str, timeout_s: float = ANSWER_S) -> Door:
+def knock(address: CameraAddress, ip: str) -> Door:
     """Send DESCRIBE without a login to ``ip``, which is where ``address`` resolved to.
 
     Raises ``CameraError`` if nothing answers, ``InvalidInput`` if what answers is not RTSP.
@@ -36,14 +36,14 @@ def knock(address: CameraAddress, ip: str, timeout_s: float = ANSWER_S) -> Door:
         "CSeq: 1\r\nAccept: application/sdp\r\nUser-Agent: BidWitness\r\n\r\n"
     )
     try:
-        with socket.create_connection((ip, address.port), timeout_s) as plain:
-            plain.settimeout(timeout_s)
+        with socket.create_connection((ip, address.port), ANSWER_S) as plain:
+            plain.settimeout(ANSWER_S)
             if address.scheme == "rtsps":
                 with _tls().wrap_socket(plain) as secure:
                     return _exchange(secure, request)
             return _exchange(plain, request)
     except TimeoutError:
-        raise CameraError(f"The camera did not answer within {timeout_s:g} s.") from None
+        raise CameraError(f"The camera did not answer within {ANSWER_S:g} s.") from None
     except ConnectionRefusedError:
         raise CameraError(f"Nothing listens at port {address.port} of {address.host}.") from None
     except ssl.SSLError:

@@ -38,7 +38,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         case "search":
             from bidwitness.onvif.discovery import search
 
-            return {"devices": [asdict(device) for device in search(request["seconds"])]}
+            found = search(SystemClock(), request["seconds"], request["host"], request["port"])
+            return {"devices": [asdict(device) for device in found]}
         case other:
             raise InvalidInput(f"This process does not know how to {other}.")
 

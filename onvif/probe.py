@@ -135,9 +135,13 @@ def device_streams(
     }
 
 
-def search_devices(seconds: int = SEARCH_S) -> list[FoundDevice]:
-    """Search the networks of this machine for ONVIF devices, for ``seconds``."""
-    said = _run({"what": "search", "seconds": seconds}, seconds + 15)
+def search_devices(seconds: int = SEARCH_S, at: tuple[str, int] | None = None) -> list[FoundDevice]:
+    """Search the networks of this machine for ONVIF devices, for ``seconds``.
+
+    With ``at`` one host (and port) is asked instead: searches do not cross routers.
+    """
+    host, port = at or (None, None)
+    said = _run({"what": "search", "seconds": seconds, "host": host, "port": port}, seconds + 15)
     return [FoundDevice(**device) for device in said["devices"]]
 
 

@@ -145,7 +145,7 @@ def test_a_certificate_must_be_one(tmp_path: Path) -> None:
         check_certificate(load_settings(data=tmp_path, **files))
 
 
-@pytest.mark.parametrize("host", ["192.0.2.1", "no host"])
+@pytest.mark.parametrize("host", ["203.0.113.1", "no host"])
 def test_an_address_that_is_not_ours(host: str) -> None:
     with pytest.raises(ConfigError, match=host):
         listen(host, 0)
