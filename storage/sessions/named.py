@@ -15,14 +15,16 @@ from bidwitness.storage.evidence.records import (
     StreamRecord,
     check_record,
     leaf_hash,
+    utc_day,
 )
 from bidwitness.storage.evidence.session_records import HeadFacts
 from bidwitness.storage.footage import Footage
-from bidwitness.storage.index.footage import gaps_in, segments_in
+from bidwitness.storage.index.footage import MAX_SEGMENT_US, gaps_in, segments_in
 from bidwitness.storage.index.models import Claim, Record, Segment
 
 # Few enough for one statement on either database.
 CHUNK = 500
+DAY_US = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ def heads_of(orm: Orm, claims: Iterable[Claim], until_us: int) -> list[HeadFacts
     """Give the stretches of the streams' chains that the claims point at, by stream and day.
 
     Stretches of different claims are one only where they meet: what the session did not claim in
-    between is not spoken of.
+    between is not spoken of. A record whose file the index has lost is pointed at all the same.
     """
     stretches: dict[tuple[str, int], list[Interval]] = {}
     for claim in claims:
@@ -48,7 +50,8 @@ def heads_of(orm: Orm, claims: Iterable[Claim], until_us: int) -> list[HeadFacts
         gaps = gaps_in(orm, claim.stream_id, claim.from_us, end)
         found += [g.record_id for g in gaps if g.record_id is not None]
         days: dict[int, list[int]] = {}
-        for day, seq in _places(orm, found):
+        lost = _lost(orm, claim.stream_id, Interval(claim.from_us, max(end, claim.from_us + 1)))
+        for day, seq in [*_places(orm, found), *lost]:
             days.setdefault(day, []).append(seq)
         for day, seqs in days.items():
             stretch = Interval(min(seqs), max(seqs) + 1)
@@ -70,6 +73,35 @@ def _places(orm: Orm, records: list[int]) -> Iterator[tuple[int, int]]:
     for i in range(0, len(records), CHUNK):
         query = select(Record.day, Record.seq).where(Record.id.in_(records[i : i + CHUNK]))
         yield from ((day, seq) for day, seq in orm.execute(query))
+
+
+def _lost(orm: Orm, stream_id: str, claimed: Interval) -> list[tuple[int, int]]:
+    """Give the places of segment records without a row of their file, as far as they concern a
+    claim, or do not say."""
+    rows = orm.execute(
+        select(Record.day, Record.seq, Record.body)
+        .outerjoin(Segment, Segment.record_id == Record.id)
+        .where(
+            Record.stream_id == stream_id,
+            # A segment's day is the one it starts in, or a later one.
+            Record.day.between(
+                int(utc_day(claimed.start - MAX_SEGMENT_US)), int(utc_day(claimed.end + DAY_US))
+            ),
+            Record.kind == SegmentFacts.T,
+            Segment.id.is_(None),
+        )
+    )
+    found: list[tuple[int, int]] = []
+    for day, seq, body in rows:
+        try:
+            facts = check_record(parse((body or "").encode()))
+        except BadRecord:
+            facts = None
+        if not isinstance(facts, SegmentFacts) or claimed.overlaps(
+            Interval(facts.start, facts.end)
+        ):
+            found.append((day, seq))
+    return found
 
 
 def _leaf(orm: Orm, stream_id: str, day: int, seq: int) -> bytes:

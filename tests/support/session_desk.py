@@ -90,7 +90,9 @@ class Desk:
         footage = Footage(self.spool, self.store)
         return Sealer(self.index, self.clock, self.settings, footage)
 
-    def film(self, streams: Iterable[str], from_us: int, to_us: int, each_us: int = MINUTE) -> None:
+    def film(
+        self, streams: Iterable[str], from_us: int, to_us: int, each_us: int = 5 * MINUTE
+    ) -> None:
         """Record streams: main with sound, as their recorder would commit it."""
         with self.index.write() as orm:
             for stream in streams:

@@ -40,7 +40,7 @@ def close_of(desk: Desk, session: str) -> CloseFacts:
 def test_the_seal_states_claims_chains_and_coverage(desk: Desk) -> None:
     session, began = ended(desk)
     streams = desk.streams[desk.one.id]
-    desk.film(streams, began - MINUTE, began + LENGTH + MINUTE)
+    desk.film(streams, began - MINUTE, began + LENGTH + MINUTE, MINUTE)
     desk.sealer.seal_due()
     row = desk.session(session)
     assert (row.state, row.sealed_us, row.log_position) == (SessionState.SEALED, desk.now, None)
@@ -72,7 +72,7 @@ def test_a_session_past_midnight_points_into_both_days(desk: Desk) -> None:
     day = 86_400 * SECOND
     desk.clock.set_utc((desk.now // day + 1) * day - 5 * MINUTE)
     session, began = ended(desk)
-    desk.film(desk.streams[desk.one.id], began, began + LENGTH)
+    desk.film(desk.streams[desk.one.id], began, began + LENGTH, MINUTE)
     desk.sealer.seal_due()
     close = close_of(desk, session)
     stream = desk.streams[desk.one.id][0]
@@ -161,7 +161,9 @@ def test_a_living_recorder_is_waited_for_and_a_dead_one_is_not(desk: Desk) -> No
     sealer.seal_due()
     supplement = desk.facts(session)[-1]
     assert isinstance(supplement, SupplementFacts)
-    assert {h.last for h in supplement.heads} == {9}
+    assert {(h.stream, h.last) for h in supplement.heads} == {
+        (stream, 9 if stream == streams[-1] else 1) for stream in streams
+    }
     assert desk.alarm("seal_open", session) is None
     assert desk.session(session).report["open"] == []
 
@@ -183,7 +185,7 @@ def test_bytes_that_a_record_names_and_that_are_not_there_refuse_the_seal(
     session, began = ended(desk)
     desk.film(desk.streams[desk.one.id], began, began + LENGTH)
     with desk.index.write() as orm:
-        segment = orm.scalars(select(Segment).order_by(Segment.id)).all()[13]
+        segment = orm.scalars(select(Segment).order_by(Segment.id)).all()[5]
         file = desk.spool / str(segment.spool_path)
         body = file.read_bytes()
         kept = {c.name: getattr(segment, c.name) for c in Segment.__table__.columns}
@@ -214,7 +216,7 @@ def test_a_record_that_was_changed_refuses_the_seal(desk: Desk) -> None:
     session, began = ended(desk)
     desk.film(desk.streams[desk.one.id], began, began + LENGTH)
     with desk.index.write() as orm:
-        record = orm.scalars(select(Record).where(Record.seq == 5)).first()
+        record = orm.scalars(select(Record).where(Record.seq == 1)).first()
         assert record is not None and record.body is not None
         record.body = record.body.replace('"quality":"arrival"', '"quality":"camera"')
     desk.sealer.seal_due()
