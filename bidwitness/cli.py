@@ -12,6 +12,7 @@ from rich.console import Console
 from bidwitness import __version__, log
 from bidwitness.config import load_settings
 from bidwitness.errors import BidWitnessError
+from bidwitness.lifeline import end_with_parent
 
 GROUP = "bidwitness.commands"
 
@@ -72,6 +73,7 @@ def _gather() -> None:
 
 def main() -> None:
     """Run a command. Errors made for people end in one line on stderr and their exit code."""
+    end_with_parent()
     try:
         log.configure(load_settings().log_level)
         _gather()

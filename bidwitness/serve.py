@@ -14,6 +14,7 @@ from typing import IO
 
 from bidwitness.clock import Clock, SystemClock
 from bidwitness.config import Settings
+from bidwitness.lifeline import STDIN, VARIABLE
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +56,14 @@ class Supervisor:
         clock: Clock,
     ) -> None:
         self._children = [Child(name, command) for name, command in commands.items()]
-        self._environment = dict(environment)
+        self._environment = {**environment, VARIABLE: STDIN}
         self._logs = logs
         self._clock = clock
         self._stopping = threading.Event()
+        self._lifeline: tuple[int, int] | None = None
 
     def start(self) -> None:
+        self._lifeline = os.pipe()
         if self._logs is not None:
             self._logs.mkdir(parents=True, exist_ok=True)
         for child in self._children:
@@ -99,6 +102,10 @@ class Supervisor:
         for child in self._children:
             if child.output is not None:
                 child.output.close()
+        if self._lifeline is not None:
+            for end in self._lifeline:
+                os.close(end)
+            self._lifeline = None
 
     def pids(self) -> dict[str, int]:
         """Give the process id of each that runs."""
@@ -114,7 +121,7 @@ class Supervisor:
         child.process = subprocess.Popen(
             child.command,
             env=self._environment,
-            stdin=subprocess.DEVNULL,
+            stdin=None if self._lifeline is None else self._lifeline[0],
             stdout=child.output,
             stderr=child.output,
             # Ctrl-C reaches only us: we decide the order in which the others end.

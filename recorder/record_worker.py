@@ -8,7 +8,6 @@ from bidwitness.addresses import CameraAddress
 from bidwitness.clock import SystemClock
 from bidwitness.config import Settings
 from bidwitness.recorder.anchor import ClockAnchor
-from bidwitness.recorder.anchor import ClockAnchor
 from bidwitness.recorder.source import RtspOpener
 from bidwitness.recorder.tap import LiveTap
 from bidwitness.recorder.worker import Desk, StreamWorker
@@ -53,7 +52,7 @@ def run_record_worker(settings: Settings) -> None:
         volume=settings.spool,
         tap=tap,
         clock=clock,
-        anchor=ClockAnchor(clock),
+        anchor=anchor,
         segment_us=settings.segment_seconds * 1_000_000,
     )
     writer.start()

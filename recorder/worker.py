@@ -124,6 +124,7 @@ class StreamWorker:
         self._sink: StreamSink | None = None
         self._segmenter: Segmenter | None = None
         self._connected = False
+        self._had_sound = False
         self._message: str | None = None
         self._meter = _Meter()
         self._since = _Since()
@@ -181,6 +182,8 @@ class StreamWorker:
         """
         wanted = self._wanted
         source = self._desk.open_source(self._desk.dial(wanted), with_sound=wanted.record_sound)
+        # A camera without a microphone lacks nothing; one that had one does.
+        self._had_sound |= any(track.medium is Medium.SOUND for track in source.tracks)
         try:
             segmenter = self._segmenter = Segmenter(
                 wanted.stream_id,
@@ -188,7 +191,7 @@ class StreamWorker:
                 sink,
                 segment_us=self._desk.segment_us,
                 utc_minus_monotonic=self._anchor.utc_minus_monotonic,
-                sound_wanted=wanted.record_sound,
+                sound_wanted=wanted.record_sound and self._had_sound,
             )
             segmenter.cuts = wanted.cuts
             self._connected, self._message = True, None

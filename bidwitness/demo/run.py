@@ -1,5 +1,6 @@
 """The demo itself: set up as a centre would, record a session, prove what was recorded."""
 
+import signal
 import socket
 import time
 from dataclasses import dataclass
@@ -79,6 +80,9 @@ def run_demo(
     With ``seconds`` unattended: records, ends, seals, verifies, writes one file per camera.
     Otherwise runs until Ctrl-C.
     """
+    # Also when started in the background, where a shell has Ctrl-C ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     settings = demo_settings(data.absolute(), port, seconds is not None)
     with (
         Progress(

@@ -1,6 +1,7 @@
 """The supervisor starts again what dies, with patience, and leaves nothing behind."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -67,3 +68,28 @@ def test_a_deaf_process_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     pid = watched.pids()["deaf"]
     watched.stop()
     assert not alive(pid)
+
+
+PARENT = """
+import os, sys, time
+from pathlib import Path
+from bidwitness.clock import SystemClock
+from bidwitness.serve import Supervisor
+child = (sys.executable, "-c", "from bidwitness.lifeline import end_with_parent; "
+         "import signal; end_with_parent(); signal.pause()")
+watched = Supervisor({"a": child}, environment=dict(os.environ), logs=None, clock=SystemClock())
+watched.start()
+print(watched.pids()["a"], flush=True)
+time.sleep(60)
+"""
+
+
+def test_children_end_with_a_supervisor_that_was_killed() -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    assert alive(child)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    wait_until(lambda: not alive(child), 10, "the orphan to end")

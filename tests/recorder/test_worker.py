@@ -202,12 +202,21 @@ def test_sound_without_a_picture_for_five_seconds_ends_the_run(tmp_path: Path) -
     assert len(stage.dialled) == 3
 
 
-def test_silence_shows_as_degraded(tmp_path: Path) -> None:
+def test_sound_that_is_gone_shows_as_degraded(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     states = set()
     stage.each = lambda packet: states.add((stage.worker.state().state, stage.worker.state().cause))
-    stage.run(FakeSource(FakeCamera(seconds=12, sound=None)))
+    stage.run(FakeSource(FakeCamera(seconds=4)), FakeSource(FakeCamera(seconds=12, sound=None)))
     assert (Health.DEGRADED, GapCause.NO_AUDIO) in states
+
+
+def test_a_camera_without_a_microphone_lacks_nothing(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    states = set()
+    stage.each = lambda packet: states.add(stage.worker.state().state)
+    left = stage.run(FakeSource(FakeCamera(seconds=12, sound=None)))
+    assert Health.DEGRADED not in states
+    assert "no_audio" not in {cause for cause, _, _ in causes(left, stage)}
 
 
 def test_a_restart_states_the_time_in_between(tmp_path: Path) -> None:
