@@ -22,6 +22,6 @@ def end_with_parent() -> None:
 
 
 def _wait() -> None:
-    while sys.stdin.buffer.raw.read(1):  # type: ignore[attr-defined]  # a FileIO, on any real stdin
+    while os.read(sys.stdin.fileno(), 1):
         continue
     os.kill(os.getpid(), signal.SIGTERM)

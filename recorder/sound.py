@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import Any, Protocol
 
 import av
 
@@ -165,7 +165,7 @@ class G711Track:
             g711.negative_zeros(data, self._codec),
         )
 
-    def _samples(self, packets: list[av.Packet], count: int) -> tuple[Sample, ...]:
+    def _samples(self, packets: "list[av.Packet[Any]]", count: int) -> tuple[Sample, ...]:
         lengths = [self._block] * (count // self._block)
         if count % self._block:
             lengths.append(count % self._block)

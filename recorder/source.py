@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import av
 from av.error import FFmpegError
@@ -159,7 +160,7 @@ def _describe(stream: av.VideoStream | av.AudioStream) -> SourceTrack:
     )
 
 
-def _camera_time(packet: "av.Packet[av.VideoStream | av.AudioStream]") -> int | None:
+def _camera_time(packet: "av.Packet[Any]") -> int | None:
     """Read the camera's UTC µs that libav reckons from RTCP sender reports."""
     if not packet.has_sidedata("prft"):
         return None
