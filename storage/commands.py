@@ -1,8 +1,11 @@
 """Commands of this folder, found by the entry-point group ``bidwitness.commands``."""
 
+from typing import Annotated
+
 import typer
 
 from bidwitness.config import load_settings
+from bidwitness.storage.check.problems import Part
 from bidwitness.storage.evidence.verify_command import verify
 
 app = typer.Typer()
@@ -16,3 +19,21 @@ def keep() -> None:
     from bidwitness.storage.keep.process import run_keep
 
     run_keep(load_settings())
+
+
+@app.command()
+def check(
+    part: Annotated[Part, typer.Argument(help="What to look at again.")] = Part.ALL,
+) -> None:
+    """Look at everything that is kept again: exit 0 if it is whole, 65 if there is damage."""
+    from bidwitness.storage.check.command import run_check
+
+    run_check(load_settings(), part)
+
+
+@app.command()
+def rebuild() -> None:
+    """Make the rows of footage again from spool, store and records. Stop the other processes."""
+    from bidwitness.storage.check.command import run_rebuild
+
+    run_rebuild(load_settings())

@@ -179,7 +179,7 @@ class Prepared:
                 )
             )
         if self.init is not None and orm.get(Init, facts.init) is None:
-            orm.add(Init(id=facts.init, body=self.init, tracks=_tracks(facts, self.init)))
+            orm.add(Init(id=facts.init, body=self.init, tracks=tracks_of(facts, self.init)))
         _note_tracks(orm, facts, self.init)
         segment = Segment(
             stream_id=facts.place.stream,
@@ -230,7 +230,8 @@ def _first_piece(file: Path) -> bytes:
     raise DamageFound(f"{file.name} is empty.")
 
 
-def _tracks(facts: SegmentFacts, init: bytes) -> list[dict[str, object]]:
+def tracks_of(facts: SegmentFacts, init: bytes) -> list[dict[str, object]]:
+    """Give how the row of an init describes its tracks, in the order of the file."""
     sizes = {track.id: track for track in read_init(init)}
     return [
         {
@@ -250,7 +251,7 @@ def _note_tracks(orm: Orm, facts: SegmentFacts, init: bytes | None) -> None:
     """Say of the stream which tracks it has, as last seen."""
     if init is None:
         return
-    for track in _tracks(facts, init):
+    for track in tracks_of(facts, init):
         row = orm.get(Track, (facts.place.stream, Medium(str(track["medium"]))))
         if row is None:
             row = Track(stream_id=facts.place.stream, medium=Medium(str(track["medium"])))

@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 from support.database import PostgresServer, postgres_programs
+from support.memory_store import sha256_of
 from support.places import START, Shelf, a_stream
 from support.processes import Command, running_command
+from support.seaweed import ACCESS, SECRET, Seaweed
 from support.wait import wait_until
 
 from bidwitness.clock import SystemClock
 from bidwitness.storage.index.database import Database, open_database, upgrade
 from bidwitness.storage.index.models import RetentionPolicy, Segment
+from bidwitness.storage.store import open_store
 
 WAIT_S = 60
 
@@ -68,6 +71,25 @@ def test_a_second_one_stands_by_and_takes_over(index: Database, shelf: Shelf, da
         two = shelf.segment(stream, START + 60_000_000)
         wait_until(lambda: is_stored(index, two), WAIT_S, "the other to take over")
         assert second.terminate() == 0
+
+
+def test_it_keeps_in_an_s3_store(
+    index: Database, shelf: Shelf, data: Path, seaweed: Seaweed
+) -> None:
+    segment = shelf.segment(a_stream(index), SystemClock().utc_us())
+    settings = {
+        "BIDWITNESS_STORE": seaweed.store_url("kept"),
+        "BIDWITNESS_S3_ACCESS_KEY": ACCESS,
+        "BIDWITNESS_S3_SECRET_KEY": SECRET,
+    }
+    with keep(data, **settings) as process:
+        wait_until(lambda: is_stored(index, segment), WAIT_S, "the segment to be stored")
+        assert process.terminate() == 0, process.said()
+    with index.read() as orm:
+        row = orm.get_one(Segment, segment.id)
+    store = open_store(seaweed.settings("kept"))
+    assert sha256_of(store.read(str(row.store_key), str(row.store_version))) == segment.sha256
+    assert not (data / "store").exists()
 
 
 @pytest.fixture

@@ -1,0 +1,64 @@
+"""What ``bidwitness check`` and ``bidwitness rebuild`` do and print."""
+
+from collections.abc import Iterator
+
+import typer
+
+from bidwitness.clock import SystemClock
+from bidwitness.config import Settings
+from bidwitness.errors import Unavailable
+from bidwitness.storage.check.index import check_index
+from bidwitness.storage.check.problems import Part, Problem, Tally
+from bidwitness.storage.check.store import check_store
+from bidwitness.storage.footage import Footage
+from bidwitness.storage.index.database import Database, open_database, upgrade
+from bidwitness.storage.rebuild import Rebuild
+from bidwitness.storage.store import Retrying, open_store
+
+
+def run_check(settings: Settings, part: Part) -> None:
+    """Print each problem as it is found, then the count of each part.
+
+    Raises ``DamageFound`` if there was any damage, ``Unavailable`` for what cannot be checked.
+    """
+    if part == Part.LEDGER:
+        raise Unavailable("This version keeps no ledger yet: there is nothing to check.")
+    database = open_database(settings.database_url)
+    try:
+        tallies = [
+            _report(name, found)
+            for name, found in _checks(settings, database).items()
+            if part in (name, Part.ALL)
+        ]
+    finally:
+        database.close()
+    for tally in tallies:
+        tally.judge()
+
+
+def _checks(settings: Settings, database: Database) -> dict[Part, Iterator[Problem | None]]:
+    store = Retrying(open_store(settings), SystemClock())
+    footage = Footage(settings.spool, store)
+    return {
+        Part.INDEX: check_index(database, settings.spool, settings.recorder),
+        Part.STORE: check_store(database, store, footage),
+    }
+
+
+def _report(name: Part, found: Iterator[Problem | None]) -> Tally:
+    tally = Tally()
+    for problem in tally.of(found):
+        typer.echo(str(problem))
+    typer.echo(f"{name}: {tally}")
+    return tally
+
+
+def run_rebuild(settings: Settings) -> None:
+    """Rebuild, and print what was found."""
+    database = open_database(settings.database_url)
+    store = Retrying(open_store(settings), SystemClock())
+    try:
+        upgrade(database)
+        typer.echo(str(Rebuild(database, store, settings, SystemClock()).run()))
+    finally:
+        database.close()
