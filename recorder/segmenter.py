@@ -223,7 +223,7 @@ class Segmenter:
 
     def _settle(self) -> None:
         """The first pictures came in a burst; now it is known when they were sent."""
-        if self._open and self._segment == 0:
+        if self._open and self._segment == 0 and self.started_us is None:
             first = self._anchor(self._anchors[0].ticks)
             self._anchors = in_force([first])
             self._sink.anchor(first)

@@ -26,6 +26,7 @@ ADOPT_AFTER = 8
 WRAP = 1 << 32
 SLOWEST_FPS = 4
 FADE_PPM = 100
+JITTER_US = US // 10
 BUCKET_US = 10 * US
 BUCKETS = 6
 # A pause this long may have stopped the camera's clock; then it stays behind for this long.
@@ -101,9 +102,17 @@ class TrackTimer:
         return early <= (EARLY_SETTLING_US if young else EARLY_US)
 
     def _by_arrival(self, arrived_us: int) -> int:
-        """Where the least delayed packets say it belongs, but after the one before."""
+        """Where the least delayed packets say it belongs, but after the one before.
+
+        Arrival jitters: as long as the usual step is about right, it is taken.
+        """
         ticks = (arrived_us - self._least) * self.rate // US
-        return ticks if self._last is None else max(ticks, self._last + max(1, self._step // 4))
+        if self._last is None:
+            return ticks
+        usual = self._last + self._step
+        if abs(ticks - usual) * US <= JITTER_US * self.rate:
+            return usual
+        return max(ticks, self._last + max(1, self._step // 4))
 
 
 @dataclass(frozen=True, slots=True)

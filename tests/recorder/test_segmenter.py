@@ -258,3 +258,21 @@ def test_another_picture_size_ends_the_run(tmp_path: Path) -> None:
     assert caught.value.cause is GapCause.SOURCE_CHANGED
     desk.finish(segmenter)
     assert sum(m.frames for s in desk.left().segments for m in s.media) == 60
+
+
+def test_a_burst_at_the_beginning_is_placed_when_it_was_sent(tmp_path: Path) -> None:
+    """What waited in the camera or in libav comes at once; the run begins before it came."""
+    camera = FakeCamera(seconds=6)
+    packets = [
+        replace(p, arrived_us=max(p.arrived_us, START_US + 400_000)) for p in camera.packets()
+    ]
+    desk = Desk.on(tmp_path)
+    segmenter = desk.segmenter(camera.tracks)
+    desk.play(segmenter, packets[:300])
+    settled = segmenter.started_us
+    assert settled == UTC0
+    desk.play(segmenter, packets[300:])
+    desk.finish(segmenter)
+    first = desk.left().segments[0]
+    assert first.wall == (UTC0, UTC0 + 4 * SECOND)
+    assert first.anchors[0].recorder_us == settled

@@ -101,9 +101,10 @@ class Left:
 
     @property
     def others(self) -> list[Path]:
-        """Files that are no closed segment and no journal."""
+        """Files of the stream that are no closed segment and no journal."""
         ends = (".mp4", ".ndjson")
-        return [p for p in self.volume.rglob("*") if p.is_file() and p.suffix not in ends]
+        found = (self.volume / self.stream).rglob("*")
+        return [p for p in found if p.is_file() and p.suffix not in ends]
 
     def joined(self) -> bytes:
         """The init once, then all fragments of all segments."""
