@@ -95,7 +95,8 @@ def first_administrator() -> None:
 
     with _index(load_settings()) as database:
         told = first_password(database, SystemClock())
-    typer.echo(told or "There are users already.")
+    if told:
+        typer.echo(told)
 
 
 @contextmanager

@@ -165,6 +165,9 @@ def serve(settings: Settings) -> None:
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
+    # Its password is for this terminal: what `api` prints goes to a log.
+    first = (sys.executable, "-m", "bidwitness", "user", "first")
+    subprocess.run(first, env=child_environment(settings), check=False)
     supervisor.start()
     try:
         supervisor.watch()
