@@ -1,14 +1,19 @@
 """Replay on the wire: what a viewer gets, decoded frame by frame, and what she does not."""
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
+import av
 import pytest
 from sqlalchemy import select
-from support.api import RunningApi, problem_of
+from support.api import PASSWORD, RunningApi, problem_of
+from support.clips import picture_number
 from support.clock import FakeClock
 from support.footage import FRAME_US, numbers_in
+from support.needs import absent
 from support.viewing import SECOND, Scene, Watcher
 
 from bidwitness.storage.index.models import AuditEntry, Claim, Grant
@@ -352,3 +357,45 @@ def test_rest_rooms_are_never_shown(api: RunningApi, clock: FakeClock) -> None:
     scene.grant(user, session)
     with api.as_user("watcher") as client:
         problem_of(Watcher(client).open(session), 403, "forbidden")
+
+
+def test_a_player_outside_the_browser_plays_it(api: RunningApi, scene: Scene) -> None:
+    """libav and the system's ffmpeg, by the playlist's address and a Bearer token."""
+    reel = scene.reel()
+    reel.segments(14)
+    reel.skip(5)
+    reel.segments(12)
+    session = scene.session(0, 31)
+    scene.clock.advance(90 * SECOND)
+    with auditor(api, scene, session) as watcher:
+        body = {"username": f"auditor.{session}", "password": PASSWORD}
+        token = watcher.client.post("/api/v1/auth/token", json=body).json()["token"]
+        headers = f"Authorization: Bearer {token}\r\n"
+        address = f"{api.base}{watcher.base(scene.stream)}index.m3u8"
+        with av.open(address, options={"headers": headers}) as container:
+            seen = [
+                picture_number(frame.to_ndarray(format="gray8"))
+                for frame in container.decode(video=0)
+            ]
+        # Where a new connection's times begin again, libav loses the first fragment (0.5 s).
+        assert seen[: 14 * 25] == list(range(14 * 25))
+        assert seen[14 * 25 :] == list(range(19 * 25 + 12, 31 * 25))
+        sound = f"{api.base}{watcher.base(scene.stream, 'sound')}index.m3u8"
+        ffmpeg = shutil.which("ffmpeg")
+        if ffmpeg is None:
+            absent("ffmpeg")
+            return
+        for media in (address, sound):
+            done = subprocess.run(
+                [
+                    *(ffmpeg, "-nostdin", "-v", "error", "-headers", headers),
+                    *("-i", media, "-f", "null", "-"),
+                ],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=60,
+            )
+            # A player that does not know gaps asks for them, is told that there is nothing.
+            rest = [line for line in done.stderr.splitlines() if "404" not in line]
+            assert [line for line in rest if "Failed to open segment" not in line] == []
