@@ -19,14 +19,14 @@ from bidwitness.words import GapCause
 
 
 def recorded_steps(volume: Path) -> RecordingFiles:
-    """Record four seconds in short segments, with a gap, and write down every step."""
+    """Record six seconds in short segments, with a gap, and write down every step."""
     files = RecordingFiles()
-    camera = FakeCamera(seconds=4, sound="pcm_mulaw")
+    camera = FakeCamera(seconds=6, sound="pcm_mulaw")
     desk = Desk.on(volume, files)
     segmenter = desk.segmenter(camera.tracks, segment_s=1)
-    packets = during(camera.packets(), 1.4, 2.6, without)
-    for start in range(0, len(packets), 12):
-        desk.play(segmenter, packets[start : start + 12], every_us=300_000)
+    packets = during(camera.packets(), 3.4, 4.6, without)
+    for start in range(0, len(packets), 30):
+        desk.play(segmenter, packets[start : start + 30], every_us=400_000)
         files.promise(desk.sink.durable_until_us)
     desk.finish(segmenter)
     files.promise(desk.sink.durable_until_us)
@@ -62,6 +62,7 @@ def check(volume: Path) -> int:
         pieces = [tree.append(piece.data) for piece in split_pieces([data])]
         assert (len(pieces), tree.root().hex()) == (record.pieces, record.root.sha256)
         assert record.g711 is not None
+        assert until in (0, record.start) or record.start < until, "a hole that nothing states"
         until = max(until, record.end)
     assert left.others == []
     on_disk = set(volume.rglob("*.mp4"))
