@@ -17,6 +17,7 @@ from bidwitness.storage.keep.disk import DiskWatch
 from bidwitness.storage.keep.duties import Duties, Duty
 from bidwitness.storage.keep.eviction import Evictor
 from bidwitness.storage.keep.garbage import Collector
+from bidwitness.storage.keep.journals import JournalKeeper
 from bidwitness.storage.keep.lock import KeepLock
 from bidwitness.storage.keep.records import RecordsWriter
 from bidwitness.storage.keep.upload import Uploader
@@ -56,6 +57,7 @@ def duties_of(settings: Settings, database: Database, store: Store, clock: Clock
     keep_us = settings.spool_keep_hours * HOUR_US
     evict = Evictor(database, store, spool, files, clock, keep_us=keep_us)
     collect = Collector(database, store, spool, files, clock)
+    journals = JournalKeeper(database, spool, files, clock)
     seal = Sealer(database, clock, settings, Footage(spool, store))
     disks = DiskWatch(database, clock, _volumes(settings))
     return [
@@ -65,6 +67,7 @@ def duties_of(settings: Settings, database: Database, store: Store, clock: Clock
         Duty("records", 10.0, records.write_due),
         Duty("evict", 10.0, evict.evict_some, eager=True),
         Duty("collect", 5.0, collect.collect_some, eager=True),
+        Duty("journals", 3600.0, journals.remove_old),
         Duty("disk", 10.0, _quietly(disks.watch)),
     ]
 
