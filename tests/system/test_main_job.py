@@ -25,6 +25,9 @@ from bidwitness.storage.index.database import open_database
 from bidwitness.storage.index.models import Claim, Gap, Session
 from bidwitness.words import SessionState
 
+# The first test waits for the whole demo, encoding of the cameras' pictures included.
+pytestmark = pytest.mark.timeout(450)
+
 SECONDS = 20
 BEEP_TOLERANCE_US = 80_000
 
@@ -46,7 +49,7 @@ def run(*words: str) -> "subprocess.CompletedProcess[str]":
         capture_output=True,
         text=True,
         check=False,
-        timeout=170,
+        timeout=420,
     )
 
 
