@@ -12,7 +12,7 @@ from support.clock import FakeClock
 
 from bidwitness.storage.index.alarms import raise_alarm
 from bidwitness.storage.index.jobs import enqueue
-from bidwitness.storage.index.models import Event, RegisterEntry, Stream
+from bidwitness.storage.index.models import RegisterEntry, Stream
 from bidwitness.words import Role
 
 HOUR = 3_600_000_000
@@ -224,5 +224,3 @@ def test_every_command_leaves_exactly_one_entry(scene: Scene) -> None:
     assert scene.root.get("/api/v1/audit?limit=1").json()["items"][0]["id"] == before
     scene.root.post("/api/v1/rooms", json={"name": "r", "kind": "duty"})
     assert scene.root.get("/api/v1/audit?limit=1").json()["items"][0]["id"] == before + 1
-    with scene.api.database.read() as orm:
-        assert orm.scalars(select(Event).where(Event.kind == "nothing")).first() is None

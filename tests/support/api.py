@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,14 +135,3 @@ def problem_of(answer: httpx.Response, status: int, kind: str) -> dict[str, obje
 
 def settings_for(data: Path, **more: object) -> Settings:
     return load_settings(data=data, **more)
-
-
-__all__: Iterable[str] = (
-    "PASSWORD",
-    "QUICK",
-    "RunningApi",
-    "problem_of",
-    "running_api",
-    "served",
-    "settings_for",
-)
