@@ -17,6 +17,7 @@ class Fake implements Follower {
   shown: Micros[] = [];
   closed = false;
   followed = 0;
+  first = 0;
 
   constructor(
     to: Micros,
@@ -31,6 +32,10 @@ class Fake implements Follower {
 
   frameMiddle() {
     return this.view.kind === 'picture' ? this.frame * FRAME + this.shift + FRAME / 2 : null;
+  }
+
+  nextPicture(time: Micros) {
+    return time < this.first ? this.first : time;
   }
 
   ready() {
@@ -184,6 +189,33 @@ describe('standing', () => {
     expect(replay.clock.time()).toBe(0);
     replay.seek(500 * SECOND);
     expect(replay.clock.time()).toBeLessThanOrEqual(60 * SECOND);
+  });
+});
+
+describe('the first sight', () => {
+  test('is where the cameras that begin together have their first picture', () => {
+    const { replay, tiles, run } = make();
+    tiles[0]!.first = 12 * SECOND;
+    tiles[1]!.first = 12.6 * SECOND;
+    tiles[2]!.first = 40 * SECOND;
+    replay.findPicture();
+    run(100);
+    expect(replay.clock.time()).toBe(12_620_000);
+  });
+
+  test('waits for the playlists, and gives way to whoever seeks', () => {
+    const { replay, tiles, run } = make();
+    for (const tile of tiles) {
+      tile.first = 12 * SECOND;
+      tile.extent = null;
+    }
+    replay.findPicture();
+    run(500);
+    expect(replay.clock.time()).toBe(10 * SECOND);
+    replay.seek(11 * SECOND);
+    for (const tile of tiles) tile.extent = { from: 0, to: 60 * SECOND };
+    run(500);
+    expect(replay.clock.time()).toBeLessThan(11.1 * SECOND);
   });
 });
 

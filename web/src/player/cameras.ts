@@ -71,17 +71,12 @@ export function joined(parts: readonly Interval[], slack: number): Interval[] {
   return out;
 }
 
-/**
- * Where a replay begins: at the first footage, or a moment later if other cameras begin within two
- * seconds of it, so that the first sight shows all of them. Null where there is no footage.
- */
+/** The first instant of which there is footage, or null. */
 export function beginning(timeline: Timeline): Micros | null {
   const firsts = timeline.streams
     .map((stream) => Math.min(...stream.segments.map((segment) => segment.from)))
     .filter(Number.isFinite);
-  if (firsts.length === 0) return null;
-  const first = Math.min(...firsts);
-  return Math.max(...firsts.filter((at) => at <= first + 2_000_000)) + 20_000;
+  return firsts.length === 0 ? null : Math.min(...firsts);
 }
 
 /** The stated gaps in a stream's picture that touch [from, to). */

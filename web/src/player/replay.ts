@@ -12,6 +12,7 @@ export interface Follower {
   readonly grid: FrameGrid;
   readonly extent: Interval | null;
   frameMiddle(): Micros | null;
+  nextPicture(time: Micros): Micros | null;
   ready(time: Micros): boolean;
   follow(time: Micros, rate: number): void;
   cue(time: Micros): void;
@@ -31,6 +32,8 @@ export interface Bounds {
 export const LIVE_MARGIN: Micros = 2_000_000;
 /** How long the clock waits for slow tiles before it goes on without them. */
 export const PATIENCE_MS = 3000;
+/** Cameras that begin so soon after the first one are in the first sight. */
+const FIRST_SIGHT: Micros = 2_000_000;
 /** Above this rate sound is noise. */
 export const SOUND_MAX_RATE = 2;
 
@@ -48,6 +51,7 @@ export class Replay {
   #timer: ReturnType<typeof setInterval> | undefined;
   #settling: Promise<void> | null = null;
   #next: Micros | null = null;
+  #looking: number | null = null;
 
   constructor(
     public bounds: Bounds,
@@ -83,6 +87,28 @@ export class Replay {
     this.#timer ??= setInterval(() => this.step(), PERIOD_MS);
   }
 
+  /**
+   * Moves on to where there is something to see, as soon as the playlists tell. The first sight
+   * then shows all cameras that begin within two seconds of the first one.
+   */
+  findPicture(): void {
+    this.#looking = this.now();
+  }
+
+  #lookForPicture(): void {
+    const tiles = [...this.tiles.values()];
+    const told = tiles.filter((tile) => tile.extent !== null);
+    const patient = this.now() - this.#looking! < PATIENCE_MS;
+    if (told.length === 0 || (told.length < tiles.length && patient)) return;
+    this.#looking = null;
+    const time = this.clock.time();
+    const firsts = told.map((tile) => tile.nextPicture(time)).filter((at) => at !== null);
+    if (firsts.length === 0) return;
+    const first = Math.min(...firsts);
+    const target = Math.max(...firsts.filter((at) => at <= first + FIRST_SIGHT));
+    if (target > time) void this.settle(target + 20_000);
+  }
+
   close(): void {
     clearInterval(this.#timer);
     for (const tile of this.tiles.values()) tile.close();
@@ -110,6 +136,7 @@ export class Replay {
 
   play(): void {
     if (this.#playing) return;
+    this.#looking = null;
     if (this.clock.time() >= this.end && !this.bounds.live) this.clock.seek(this.bounds.from);
     this.#playing = true;
     this.#hold();
@@ -129,6 +156,7 @@ export class Replay {
 
   seek(time: Micros): void {
     const target = Math.max(this.bounds.from, Math.min(time, this.end));
+    this.#looking = null;
     if (this.#playing) {
       this.clock.pause();
       this.clock.seek(target);
@@ -186,8 +214,10 @@ export class Replay {
   /** One step of the controller; the timer calls it, and tests do. */
   step(): void {
     const time = this.clock.time();
-    if (!this.#playing) for (const tile of this.tiles.values()) tile.look(time);
-    else if (this.#heldSince !== null) this.#waitFor(time);
+    if (!this.#playing) {
+      for (const tile of this.tiles.values()) tile.look(time);
+      if (this.#looking !== null) this.#lookForPicture();
+    } else if (this.#heldSince !== null) this.#waitFor(time);
     else this.#run(time);
     this.onStep();
   }

@@ -5,7 +5,7 @@ import type { ErrorData, LevelDetails } from 'hls.js/light';
 import type { Interval, Micros } from '../api/types';
 import { AFTER_GAP_LEAD, FrameGrid, PICTURE, steer, UNTRUE_MS } from './sync';
 import type { Tuning } from './sync';
-import { extent, placeOf, spansOf, timeAt } from './timemap';
+import { extent, nextPicture, placeOf, spansOf, timeAt } from './timemap';
 import type { Place, Span } from './timemap';
 
 export type TileView =
@@ -79,6 +79,10 @@ export class Tile {
 
   get extent(): Interval | null {
     return extent(this.#spans);
+  }
+
+  nextPicture(time: Micros): Micros | null {
+    return nextPicture(this.#spans, time);
   }
 
   placeOf(time: Micros): Place {
@@ -238,7 +242,10 @@ export class Tile {
               : null;
       hls.startLoad(Math.max(0, next ?? 0));
     };
-    hls.on(Hls.Events.LEVEL_LOADED, (_, data) => take(data.details));
+    // A reloaded playlist is not on the media's times before hls.js has merged it (LEVEL_UPDATED).
+    hls.on(Hls.Events.LEVEL_LOADED, (_, data) => {
+      if (!this.#started) take(data.details);
+    });
     hls.on(Hls.Events.LEVEL_UPDATED, (_, data) => take(data.details));
     hls.on(Hls.Events.LEVEL_PTS_UPDATED, (_, data) => take(data.details));
     hls.on(Hls.Events.FRAG_BUFFERED, () => (this.#tries = 0));

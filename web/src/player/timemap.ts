@@ -92,6 +92,12 @@ export function placeOf(spans: readonly Span[], time: Micros): Place {
   return { kind: 'gap', from: span.to, to: next.from, resume: next.gap ? null : next.start };
 }
 
+/** The first instant from `time` on that has media, or null. */
+export function nextPicture(spans: readonly Span[], time: Micros): Micros | null {
+  const span = spans.find((one) => !one.gap && one.to > time);
+  return span ? Math.max(span.from, time) : null;
+}
+
 /** Recorder time of a media time, or null outside every entry that has media. */
 export function timeAt(spans: readonly Span[], media: number): Micros | null {
   let best: Span | null = null;

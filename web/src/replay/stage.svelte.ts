@@ -2,7 +2,7 @@
 
 import { playlistUrl } from '../api/client';
 import type { Interval, Micros, Playback, PlaybackStream, Timeline } from '../api/types';
-import { camerasOf, pictureOf, soundOf } from '../player/cameras';
+import { beginning, camerasOf, pictureOf, soundOf } from '../player/cameras';
 import type { PlayedCamera, Quality } from '../player/cameras';
 import { Replay, SOUND_MAX_RATE } from '../player/replay';
 import { SOUND } from '../player/sync';
@@ -44,8 +44,10 @@ export class Stage {
   constructor(
     private readonly playback: Playback,
     timeline: Timeline | null,
-    start: Micros,
+    asked: Micros | null,
   ) {
+    const first = (timeline && beginning(timeline)) ?? playback.from;
+    const start = asked ?? Math.max(playback.from, first);
     this.cameras = camerasOf(playback, timeline);
     const { from, to, live } = playback;
     this.replay = new Replay({ from, to: live ? null : to, live }, start);
@@ -55,6 +57,7 @@ export class Stage {
     this.time = start;
     this.end = this.replay.end;
     this.replay.onStep = () => this.#take();
+    if (asked === null) this.replay.findPicture();
     this.replay.start();
   }
 

@@ -1,0 +1,222 @@
+"""The pages on a system that records: watched live, rewound, and replayed in step.
+
+What a viewer sees is read from screenshots: the bar code in every picture spells its number.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from playwright.sync_api import Browser, Page
+from support.browser import (
+    advance,
+    frames,
+    numbers,
+    open_page,
+    settled,
+    sign_in,
+    violations,
+    wait_for_pictures,
+)
+from support.system import SECOND, RunningSystem
+from support.wait import wait_until
+
+from bidwitness.demo.cast import CAMERAS, LOTS, PROJECT_CODE
+
+FPS = 25
+# Long enough to rewind by 20 s and to seek beyond what a player loads ahead.
+RECORDED_S = 45
+LANGUAGES = ("zh", "en")
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@dataclass
+class Recording:
+    """The session that every test here looks at; it still records until ``end``."""
+
+    system: RunningSystem
+    session_id: str
+
+    def seconds(self) -> float:
+        session = self.system.client.get(f"sessions/{self.session_id}")
+        return float(self.system.clock.utc_us() - session["started_at"]) / SECOND
+
+    def end(self) -> None:
+        if self.system.state(self.session_id) == "recording":
+            wait_until(lambda: self.seconds() > RECORDED_S, RECORDED_S + 5, "enough footage")
+            self.system.client.post(f"sessions/{self.session_id}/end", {"outcome": "completed"})
+        self.system.wait_state(self.session_id, "sealed", 90)
+
+
+@pytest.fixture(scope="module")
+def recording(system: RunningSystem) -> Recording:
+    now = system.clock.utc_us()
+    body = {
+        "items": [{"project_code": PROJECT_CODE, "lot_code": lot} for lot in LOTS],
+        "kind": "opening",
+        "bookings": [
+            {"room_id": room, "from": now, "to": now + 3600 * SECOND, "role": role}
+            for room, role in zip(system.stage.rooms.values(), ("main", "sub"), strict=True)
+        ],
+        "classified": False,
+    }
+    session_id = str(system.client.post("sessions", body)["id"])
+    grant = {"media": ["picture", "sound"], "actions": ["replay"], "reason": "test"}
+    system.client.post("grants", {"username": "auditor", "session_id": session_id, **grant})
+    system.wait_state(session_id, "recording")
+    return Recording(system, session_id)
+
+
+@pytest.fixture
+def supervisor(chromium: Browser, system: RunningSystem) -> Iterator[Page]:
+    with open_page(chromium, system.base) as page:
+        sign_in(page, "supervisor", system.passwords["supervisor"])
+        yield page
+
+
+@pytest.fixture
+def auditor(chromium: Browser, system: RunningSystem) -> Iterator[Page]:
+    with open_page(chromium, system.base) as page:
+        sign_in(page, "auditor", system.passwords["auditor"])
+        yield page
+
+
+def test_the_wall_shows_moving_pictures(recording: Recording, supervisor: Page) -> None:
+    supervisor.goto("/wall")
+    wait_for_pictures(supervisor, len(CAMERAS))
+    before = numbers(supervisor)
+
+    def all_moved() -> bool:
+        return all(
+            0 < advance(old, new) < 60 * FPS
+            for old, new in zip(before, numbers(supervisor), strict=True)
+        )
+
+    wait_until(all_moved, 10, "every tile to show a later frame")
+    # Live tiles are not held in step, but none may lag: they are one moment of one room.
+    now = numbers(supervisor)
+    assert max(min(advance(a, b), advance(b, a)) for a in now for b in now) <= 2 * FPS, now
+
+
+def test_a_running_session_is_rewound(recording: Recording, supervisor: Page) -> None:
+    wait_until(lambda: recording.seconds() > 32, 60, "footage to rewind in")
+    supervisor.goto(f"/sessions/{recording.session_id}")
+    wait_for_pictures(supervisor, len(CAMERAS))
+    supervisor.get_by_role("button", name="跟上录制").click()
+    wait_until(lambda: _moves(supervisor), 20, "the replay to follow the recording")
+    latest = numbers(supervisor)
+    supervisor.keyboard.press("k")
+    for _ in range(2):
+        supervisor.keyboard.press("j")
+    earlier = settled(supervisor)
+    assert len(set(earlier)) == 1, earlier
+    back = advance(earlier[0], latest[0]) / FPS
+    assert 16 < back < 21, back
+    supervisor.keyboard.press("l")
+    wait_until(lambda: _moves(supervisor), 20, "the rewound replay to play")
+    assert recording.system.state(recording.session_id) == "recording"
+
+
+def _moves(page: Page) -> bool:
+    """Tell whether all tiles show a picture, and later ones than a moment ago."""
+    before, after = frames(page), frames(page)
+    pairs = list(zip(before.values(), after.values(), strict=True))
+    return bool(pairs) and all(
+        isinstance(old, int) and isinstance(new, int) and 0 < advance(old, new) < 10 * FPS
+        for old, new in pairs
+    )
+
+
+def test_a_sealed_session_is_replayed_in_step(recording: Recording, auditor: Page) -> None:
+    recording.end()
+    auditor.goto(f"/sessions/{recording.session_id}")
+    wait_for_pictures(auditor, len(CAMERAS))
+    auditor.keyboard.press("Space")
+    wait_until(lambda: _moves(auditor), 20, "the tiles to play")
+    spreads = []
+    for _ in range(4):
+        playing = numbers(auditor)
+        spreads.append(max(min(advance(a, b), advance(b, a)) for a in playing for b in playing))
+        auditor.keyboard.press("Space")
+        paused = settled(auditor)
+        assert len(set(paused)) == 1, paused
+        auditor.keyboard.press("Space")
+        wait_until(lambda: _moves(auditor), 20, "the tiles to play on")
+    # A screenshot may fall between the paints of two tiles.
+    assert sorted(spreads)[1] <= 1, spreads
+
+
+def test_a_seek_to_what_is_not_loaded_paints_the_frame_that_was_asked_for(
+    recording: Recording, auditor: Page
+) -> None:
+    recording.end()
+    auditor.goto(f"/sessions/{recording.session_id}")
+    wait_for_pictures(auditor, len(CAMERAS))
+    start = settled(auditor)[0]
+    began = _clock_us(auditor)
+    slider = auditor.get_by_role("slider")
+    slider.focus()
+    # 33 s on: beyond the 12 s that a tile loads ahead, and in the middle of a GOP of a second.
+    for _ in range(3):
+        auditor.keyboard.press("Shift+ArrowRight")
+    for _ in range(3):
+        auditor.keyboard.press("ArrowRight")
+    for _ in range(11):
+        auditor.keyboard.press(".")
+    assert auditor.get_by_role("slider").get_attribute("aria-valuetext")
+    wait_until(lambda: _clock_us(auditor) - began > 33 * SECOND, 10, "the clock to be there")
+    shown = settled(auditor)
+    assert len(set(shown)) == 1, shown
+    gone = (_clock_us(auditor) - began) / SECOND * FPS
+    assert abs(advance(start, shown[0]) - gone) <= 1, (start, shown[0], gone)
+
+
+def _clock_us(page: Page) -> int:
+    return int(page.locator("[data-clock]").get_attribute("data-clock") or 0)
+
+
+def test_frames_are_stepped_one_by_one(recording: Recording, auditor: Page) -> None:
+    recording.end()
+    auditor.goto(f"/sessions/{recording.session_id}")
+    wait_for_pictures(auditor, len(CAMERAS))
+    first = settled(auditor)[0]
+    for step in range(1, 4):
+        auditor.keyboard.press(".")
+        expected = [first + step] * len(CAMERAS)
+        wait_until(lambda want=expected: numbers(auditor) == want, 5, f"step {step}")
+    auditor.keyboard.press(",")
+    wait_until(lambda: numbers(auditor) == [first + 2] * len(CAMERAS), 5, "the step back")
+
+
+def test_sound_is_heard_only_when_asked_for(recording: Recording, auditor: Page) -> None:
+    recording.end()
+    auditor.goto(f"/sessions/{recording.session_id}")
+    wait_for_pictures(auditor, len(CAMERAS))
+    auditor.keyboard.press("Space")
+    audio = auditor.locator("audio")
+    assert audio.evaluate("audio => audio.paused && !audio.currentSrc")
+    auditor.keyboard.press("m")
+    wait_until(
+        lambda: audio.evaluate("audio => !audio.paused && audio.readyState >= 3"), 15, "the sound"
+    )
+    # Pictures carry no sound of their own.
+    assert auditor.locator("video").evaluate_all("all => all.every((video) => video.muted)")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_axe_finds_nothing_where_footage_is_seen(
+    recording: Recording, chromium: Browser, language: str
+) -> None:
+    recording.end()
+    system = recording.system
+    with open_page(chromium, system.base, language) as page:
+        sign_in(page, "auditor", system.passwords["auditor"])
+        page.goto(f"/sessions/{recording.session_id}")
+        wait_for_pictures(page, len(CAMERAS))
+        assert violations(page) == []
+    with open_page(chromium, system.base, language) as page:
+        sign_in(page, "supervisor", system.passwords["supervisor"])
+        page.goto("/wall")
+        wait_for_pictures(page, len(CAMERAS))
+        assert violations(page) == []

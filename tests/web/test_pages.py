@@ -1,0 +1,129 @@
+"""The pages of who runs the place: signing in, sessions, cameras; in both languages."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from support.browser import open_page, sign_in, violations
+from support.system import RunningSystem
+
+from bidwitness.demo.cast import CAMERAS, PROJECT_CODE, ROOMS
+
+LANGUAGES = ("zh", "en")
+_, OPENING = ROOMS
+FRESH = "Correct-horse-battery-9"
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(params=LANGUAGES)
+def page(
+    request: pytest.FixtureRequest, chromium: Browser, system: RunningSystem
+) -> Iterator[Page]:
+    """A page that nobody is signed in on, in each language."""
+    with open_page(chromium, system.base, request.param) as opened:
+        yield opened
+
+
+@pytest.fixture
+def admin(page: Page, system: RunningSystem) -> Page:
+    sign_in(page, "admin", system.passwords["admin"])
+    return page
+
+
+def test_a_wrong_password_is_refused_in_words(page: Page) -> None:
+    page.goto("/")
+    page.locator("input[name=username]").fill("admin")
+    page.locator("input[name=password]").fill("wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert violations(page) == []
+
+
+def test_the_first_password_must_be_changed(page: Page, system: RunningSystem) -> None:
+    username = f"new-{system.clock.utc_us()}"
+    made = system.client.post("users", {"username": username, "roles": ["auditor"]})
+    page.goto("/sessions")
+    page.locator("input[name=username]").fill(username)
+    page.locator("input[name=password]").fill(made["password"])
+    page.keyboard.press("Enter")
+    page.locator("input[name=old]").fill(made["password"])
+    page.locator("input[name=new]").fill(FRESH)
+    page.locator("input[name=again]").fill(FRESH + "x")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert violations(page) == []
+    page.locator("input[name=again]").fill(FRESH)
+    page.keyboard.press("Enter")
+    expect(page.locator("nav a[aria-current=page]")).to_be_visible()
+    # An auditor without a grant sees no session, and nothing of rooms or devices.
+    assert page.locator("nav a").count() == 1
+
+
+def test_a_session_is_planned_run_and_ended(admin: Page, system: RunningSystem) -> None:
+    admin.locator("nav a[href='/sessions']").click()
+    admin.locator(".page-head button").click()
+    dialog = admin.locator("dialog")
+    expect(dialog).to_be_visible()
+    assert violations(admin) == []
+    dialog.locator("input[list]").fill(PROJECT_CODE)
+    lot = dialog.locator("select").nth(1)
+    expect(lot.locator("option[value='2']")).to_have_count(1)
+    lot.select_option("2")
+    room = dialog.locator("select").nth(2)
+    room.select_option(system.stage.rooms[OPENING])
+    dialog.locator("button[type=submit]").click()
+    admin.wait_for_url("**/sessions/*")
+    expect(admin.locator("h1")).to_contain_text(PROJECT_CODE)
+    session_id = admin.url.rsplit("/", 1)[1].split("?")[0]
+    assert violations(admin) == []
+    admin.locator(".acts .main").click()
+    system.wait_state(session_id, "recording")
+    expect(admin.locator(".tag.live")).to_be_visible()
+    # Whoever runs a session sees no footage of it.
+    expect(admin.locator("video")).to_have_count(0)
+    admin.locator(".acts .main").click()
+    assert violations(admin) == []
+    admin.locator("dialog button[type=submit]").click()
+    system.wait_state(session_id, "sealed", 90)
+
+
+def test_cameras_are_listed_with_their_health(admin: Page) -> None:
+    admin.locator("nav a[href='/cameras']").click()
+    for camera in CAMERAS:
+        expect(admin.get_by_text(camera.name, exact=True)).to_be_visible()
+    # On a busy machine a stream may be late for a moment; recording they are, each of them.
+    expect(admin.locator(".tag:is(.ok, .warn)")).to_have_count(len(CAMERAS))
+    assert violations(admin) == []
+
+
+def test_a_camera_is_tried_before_it_is_added(admin: Page, system: RunningSystem) -> None:
+    address = system.cameras.addresses["cameras"][0]["streams"]["main"]
+    admin.goto("/cameras")
+    admin.locator(".page-head button").click()
+    dialog = admin.locator("dialog")
+    dialog.locator("input[type=url]").fill("file:///etc/passwd")
+    dialog.locator("button[type=submit]").click()
+    expect(dialog.get_by_role("alert").first).to_be_visible()
+    assert violations(admin) == []
+    dialog.locator("input[type=url]").fill(address)
+    dialog.locator("input[autocomplete=off]").nth(1).fill("demo")
+    dialog.locator("input[name=camera-password]").fill("demo-camera")
+    dialog.locator("button[type=submit]").click()
+    expect(dialog.locator("table")).to_contain_text("1920 × 1080", timeout=30_000)
+    assert violations(admin) == []
+
+
+def test_the_language_is_switched_on_the_spot(admin: Page) -> None:
+    before = admin.locator("html").get_attribute("lang")
+    admin.locator(".foot button").first.click()
+    after = admin.locator("html").get_attribute("lang")
+    assert {before, after} == {"zh-CN", "en-GB"}
+    admin.reload()
+    expect(admin.locator("nav")).to_be_visible()
+
+
+def test_an_unknown_address_says_so(admin: Page) -> None:
+    admin.goto("/nowhere/at-all")
+    expect(admin.locator("main a[href='/']")).to_be_visible()
+    assert violations(admin) == []
