@@ -11,6 +11,7 @@ from bidwitness.words import ProjectCategory, RoomKind
 LONG_LOOP = frozenset({RoomKind.EVALUATION, RoomKind.NEGOTIATION, RoomKind.CLARIFICATION})
 # People rest there: no camera, so no loop.
 NO_LOOP = frozenset({RoomKind.REST})
+PUBLIC_PLACES = frozenset({RoomKind.PUBLIC, RoomKind.CORRIDOR})
 PUBLIC_LAW = "《公共安全视频图像信息系统管理条例》第十七条: 不少于三十日"
 OWN_RULE = "本单位规定"
 PROCUREMENT_YEARS = 15
@@ -34,7 +35,7 @@ def seed_policies(orm: Orm, settings: Settings, now_us: int) -> int:
         RetentionPolicy(
             room_kind=kind,
             loop_days=default_loop_days(kind, settings),
-            basis=OWN_RULE if kind in LONG_LOOP else PUBLIC_LAW,
+            basis=PUBLIC_LAW if kind in PUBLIC_PLACES else OWN_RULE,
             changed_us=now_us,
             changed_by=MADE_BY,
         )
