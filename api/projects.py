@@ -10,6 +10,7 @@ from bidwitness.api.schemas import (
     DEFAULT_LIMIT,
     Answer,
     Body,
+    CursorQuery,
     IdPath,
     LimitQuery,
     Name,
@@ -18,6 +19,8 @@ from bidwitness.api.schemas import (
     Short,
     Text,
     Us,
+    cursor_of,
+    place_of,
 )
 from bidwitness.storage.index.models import Lot, Project
 from bidwitness.storage.sessions.projects import (
@@ -83,16 +86,24 @@ class ProjectAnswer(Answer):
 
 class ProjectPage(Answer):
     items: list[ProjectAnswer]
-    next_cursor: str | None = None
+    next_cursor: str | None
 
 
 @router.get("/projects")
 def projects(
-    user: Me, parts: ThePartsOf, q: SearchQuery = None, limit: LimitQuery = DEFAULT_LIMIT
+    user: Me,
+    parts: ThePartsOf,
+    q: SearchQuery = None,
+    cursor: CursorQuery = None,
+    limit: LimitQuery = DEFAULT_LIMIT,
 ) -> ProjectPage:
     """Projects with their lots, newest first; ``q`` is a part of the code or name."""
+    place = place_of(cursor, (int, str))
+    after = (int(place[0]), str(place[1])) if place is not None else None
     with parts.database.read() as orm:
-        return ProjectPage(items=[_answer(row) for row in list_projects(orm, q, limit=limit)])
+        rows, last = list_projects(orm, q, after=after, limit=limit)
+        items = [_answer(row) for row in rows]
+    return ProjectPage(items=items, next_cursor=cursor_of(*last) if last else None)
 
 
 @router.post("/projects", status_code=201)

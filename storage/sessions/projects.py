@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session as Orm
 from sqlalchemy.orm import selectinload
 
@@ -134,15 +134,25 @@ def _listed(lots: Sequence[Lot]) -> str:
     return ", ".join(codes[:20]) + (" …" if len(codes) > 20 else "")
 
 
-def list_projects(orm: Orm, q: str | None = None, *, limit: int = 50) -> list[Project]:
-    """Give projects with their lots, newest first; ``q`` is a part of the code or name."""
+def list_projects(
+    orm: Orm, q: str | None = None, *, after: tuple[int, str] | None = None, limit: int = 50
+) -> tuple[list[Project], tuple[int, str] | None]:
+    """Give a page of projects with their lots, newest first, and the place of its last one.
+
+    ``q``: a part of the code or name. ``after``: the place (made at, id) that the page before
+    ended with. The place is empty when nothing follows.
+    """
     query = select(Project).options(selectinload(Project.lots))
     if q:
         query = query.where(
             Project.code.icontains(q, autoescape=True) | Project.name.icontains(q, autoescape=True)
         )
-    query = query.order_by(Project.created_us.desc(), Project.id.desc()).limit(limit)
-    return list(orm.scalars(query))
+    if after is not None:
+        query = query.where(tuple_(Project.created_us, Project.id) < after)
+    query = query.order_by(Project.created_us.desc(), Project.id.desc()).limit(limit + 1)
+    rows = list(orm.scalars(query))
+    page = rows[:limit]
+    return page, (page[-1].created_us, page[-1].id) if len(rows) > limit else None
 
 
 def change_phase(

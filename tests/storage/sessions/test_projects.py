@@ -58,11 +58,18 @@ def test_projects_are_found_by_a_part_of_code_or_name(index: Database) -> None:
             a_project(orm, clock, code)
             clock.sleep(1)
     with index.read() as orm:
-        assert [p.code for p in list_projects(orm)] == ["B-1", "A_1", "A-1"]
-        assert [p.code for p in list_projects(orm, "a-")] == ["A-1"]
-        assert [p.code for p in list_projects(orm, "_")] == ["A_1"], "a wildcard is only a letter"
-        assert [p.code for p in list_projects(orm, "项目 B")] == ["B-1"]
-        assert len(list_projects(orm, limit=2)) == 2
+
+        def found(q: str | None = None) -> list[str]:
+            return [project.code for project in list_projects(orm, q)[0]]
+
+        assert found() == ["B-1", "A_1", "A-1"]
+        assert found("a-") == ["A-1"]
+        assert found("_") == ["A_1"], "a wildcard is only a letter"
+        assert found("项目 B") == ["B-1"]
+        page, place = list_projects(orm, limit=2)
+        rest, end = list_projects(orm, limit=2, after=place)
+        assert [p.code for p in page + rest] == ["B-1", "A_1", "A-1"]
+        assert end is None
 
 
 def test_a_phase_goes_on_freely_and_back_by_a_document(index: Database) -> None:
