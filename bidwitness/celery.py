@@ -93,6 +93,12 @@ def _schedule(settings: Settings) -> dict[str, dict[str, object]]:
     }
 
 
+def hush() -> None:
+    """Leave out Celery's lines about every message: there is one every few seconds, for ever."""
+    for name in ("celery.app.trace", "celery.beat", "celery.worker.strategy"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
 def backlog(app: Any) -> int:
     """Give how many messages wait for a worker. Raises ``Unavailable``."""
     with app.connection_for_write() as connection:

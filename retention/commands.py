@@ -13,9 +13,10 @@ app = typer.Typer()
 def work() -> None:
     """Run jobs and sweeps, as many at a time as BIDWITNESS_WORK_THREADS says."""
     # Here: Celery takes long to import.
-    from bidwitness.celery import QUEUE, make_app
+    from bidwitness.celery import QUEUE, hush, make_app
 
     settings = load_settings()
+    hush()
     worker = make_app(settings).Worker(
         hostname=f"bidwitness@{socket.gethostname()}",
         # Threads: a job's row outlives a worker that dies, whatever the pool.
@@ -35,7 +36,8 @@ def work() -> None:
 @app.command()
 def beat() -> None:
     """Have the sweep run on time, and due jobs hinted at again."""
-    from bidwitness.celery import make_app
+    from bidwitness.celery import hush, make_app
 
     settings = load_settings()
+    hush()
     make_app(settings).Beat(loglevel=settings.log_level.upper(), quiet=True).run()

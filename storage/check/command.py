@@ -6,7 +6,7 @@ import typer
 
 from bidwitness.clock import SystemClock
 from bidwitness.config import Settings
-from bidwitness.errors import Unavailable
+from bidwitness.errors import DamageFound, Unavailable
 from bidwitness.storage.check.index import check_index
 from bidwitness.storage.check.problems import Part, Problem, Tally
 from bidwitness.storage.check.store import check_store
@@ -54,11 +54,14 @@ def _report(name: Part, found: Iterator[Problem | None]) -> Tally:
 
 
 def run_rebuild(settings: Settings) -> None:
-    """Rebuild, and print what was found."""
+    """Rebuild, and print what was found. Raises ``DamageFound`` if some of it was damaged."""
     database = open_database(settings.database_url)
     store = Retrying(open_store(settings), SystemClock())
     try:
         upgrade(database)
-        typer.echo(str(Rebuild(database, store, settings, SystemClock()).run()))
+        result = Rebuild(database, store, settings, SystemClock()).run()
     finally:
         database.close()
+    typer.echo(str(result))
+    if result.damaged:
+        raise DamageFound(f"{len(result.damaged)} files are not what their records say.")

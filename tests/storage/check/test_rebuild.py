@@ -8,6 +8,8 @@ import pytest
 from sqlalchemy import func, select
 from support.clock import FakeClock
 
+from bidwitness.errors import DamageFound
+from bidwitness.storage.check.command import run_rebuild
 from bidwitness.storage.footage import Footage
 from bidwitness.storage.index.database import Database, open_database, upgrade
 from bidwitness.storage.index.models import (
@@ -149,3 +151,19 @@ def test_damaged_bytes_are_not_taken_for_footage(site: Site, empty: Database) ->
     assert result.stored == 5
     assert len(result.damaged) == 1
     assert str(site.segments()[0].store_key) in str(result)
+
+
+def test_the_command_says_what_it_found(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.keep()
+    settings = site.settings.model_copy(update={"database": f"sqlite:///{tmp_path}/third.db"})
+    run_rebuild(settings)
+    assert "6 segments found in the store" in capsys.readouterr().out
+    path = site.file_in_store()
+    path.chmod(0o640)
+    path.write_bytes(b"forged" + path.read_bytes()[6:])
+    settings = site.settings.model_copy(update={"database": f"sqlite:///{tmp_path}/fourth.db"})
+    with pytest.raises(DamageFound):
+        run_rebuild(settings)
+    assert "damaged: footage/" in capsys.readouterr().out
