@@ -9,8 +9,8 @@ from bidwitness.api.schemas import Answer
 from bidwitness.storage.index.models import Camera, Stream, StreamStatus
 from bidwitness.words import GapCause, Health, Medium, StreamRole
 
-# A recorder reports every second or two; what is older says nothing about now.
-SILENT_US = 15_000_000
+# A recorder reports every second; what is older says nothing about now (stalls are known in 5 s).
+SILENT_US = 5_000_000
 
 
 class HealthAnswer(Answer):

@@ -57,9 +57,10 @@ class Bookkeeper:
         states = self._supervisor.states()
         save_status_file(self._settings.run_dir, states, now)
         try:
-            self._committer.commit()
+            # How things are now comes before what was: a long catching-up hides no stall.
             with self._database.write() as orm:
                 save_status_rows(orm, self._settings.recorder, states, now)
+            self._committer.commit()
         except IndexUnavailable as error:
             log.warning("not committed yet", extra={"facts": {"error": error.detail}})
             return False
