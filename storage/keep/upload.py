@@ -28,7 +28,8 @@ from bidwitness.words import SessionState
 
 log = logging.getLogger(__name__)
 
-BATCH = 32
+# Small, as a batch that has been begun is ended before the process stops.
+BATCH = 8
 # A segment that cannot be put at all must not keep the others waiting.
 RETRY_US = 600_000_000
 # How long ago a session may have been planned whose footage goes first.
@@ -77,11 +78,12 @@ class Uploader:
         self._clock = clock
         self._ready = ready
         self._threads = threads
+        self._batch = max(BATCH, 4 * threads)
         # Segment → the instant (monotonic µs) of the next attempt, and its alarms' subject.
         self._refused: dict[int, tuple[int, str]] = {}
 
     def upload_some(self) -> int:
-        """Store up to ``BATCH`` segments; give how many are stored now.
+        """Store some segments; give how many are stored now.
 
         Raises ``StoreError`` or ``StorageFull`` when the store fails, after raising the alarm;
         what was stored before that stays stored.
@@ -103,15 +105,15 @@ class Uploader:
 
     def _waiting(self) -> list[Waiting]:
         now = self._clock.monotonic_us()
-        aside = {id_ for id_, (until, _) in self._refused.items() if until > now}
-        limit = BATCH + len(aside)
+        self._refused = {id_: held for id_, held in self._refused.items() if held[0] > now}
+        limit = self._batch + len(self._refused)
         with self._database.read() as orm:
             rows = [
                 *orm.scalars(_claimed_and_unstored(self._clock.utc_us()).limit(limit)),
                 *orm.scalars(_unstored().limit(limit)),
             ]
-        once = {row.id: _waiting_of(row) for row in rows if row.id not in aside}
-        return list(once.values())[:BATCH]
+        once = {row.id: _waiting_of(row) for row in rows if row.id not in self._refused}
+        return list(once.values())[: self._batch]
 
     def _upload(self, item: Waiting, batch: "_Batch") -> bool:
         """Store one segment; a store that has failed in this batch is not asked again."""
@@ -150,7 +152,9 @@ class Uploader:
                     )
                 )
             self._refused.pop(item.id, None)
-            if all(subject != item.subject for _, subject in self._refused.values()):
+            # A copy, as other threads refuse and store at the same time.
+            others = [*self._refused.values()]
+            if all(subject != item.subject for _, subject in others):
                 for kind in (DAMAGED, MISSING):
                     clear_alarm(orm, kind, item.subject, now)
 
