@@ -7,6 +7,7 @@ session or of beyond a grant never come out of here, whatever address was guesse
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bidwitness.clock import Clock
@@ -14,6 +15,7 @@ from bidwitness.errors import DamageFound, NotFound
 from bidwitness.intervals import Interval
 from bidwitness.player.cache import Lru
 from bidwitness.player.cutting import TrackFragment, adjoins
+from bidwitness.player.plans import Plan
 from bidwitness.player.playbacks import Scope
 from bidwitness.player.playlist import SILENCE_US, FragmentSource, Source, lay_out, render
 from bidwitness.player.segments import (
@@ -25,7 +27,7 @@ from bidwitness.player.segments import (
     pieces_of,
     track_fragments,
 )
-from bidwitness.player.tables import Plan, Reader, Tables, WholeSource
+from bidwitness.player.tables import Reader, Tables, WholeSource
 from bidwitness.player.uncommitted import closed_uncommitted
 from bidwitness.seam import visible
 from bidwitness.storage.index.database import Database
@@ -46,7 +48,6 @@ INITS = 200
 SECOND = 1_000_000
 
 _Key = tuple[str, int]
-_Plans = dict[Medium, Plan]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +206,12 @@ class Pieces:
                 seen = shown.get(found.key)
                 if seen is not None:
                     sources.append(FragmentSource(*names, seen.fragments, seen.finished))
-            elif scope.medium in plans[found.key]:
-                sources.append(WholeSource(*names, plans[found.key][scope.medium]))
+            elif found.key in plans:
+                fresh = partial(self._tables.fresh, found, scope.medium)
+                sources.append(WholeSource(*names, plans[found.key], fresh))
         return sources
 
-    def _sort(self, scope: Scope, held: Sequence[Held]) -> tuple[set[_Key], dict[_Key, _Plans]]:
+    def _sort(self, scope: Scope, held: Sequence[Held]) -> tuple[set[_Key], dict[_Key, Plan]]:
         """Say which segments must be judged by the fragment, and give the plans of the others."""
         inside: list[Held] = []
         reached = 0
@@ -218,19 +220,24 @@ class Pieces:
             if found.from_us >= reached - SECOND and _is_inside(scope, found):
                 inside.append(found)
             reached = max(reached, found.to_us)
-        plans = self._tables.plans(inside)
-        edge = {found.key for found in held} - set(plans)
+        pictures = self._tables.plans(inside, Medium.PICTURE)
+        edge = {found.key for found in held} - {found.key for found in inside}
         for found in reversed(held):
-            if not self._opens(found, plans.get(found.key)):
+            if not self._opens(found, pictures.get(found.key)):
                 # Its first GOP began in the segment before: both are judged together.
                 edge |= {found.key, (found.run, found.run_seq - 1)}
-        return edge, plans
+        if scope.medium is Medium.PICTURE:
+            return edge, pictures
+        plain = [found for found in inside if found.key not in edge]
+        return edge, self._tables.plans(plain, scope.medium)
 
-    def _opens(self, held: Held, plans: _Plans | None) -> bool:
+    def _opens(self, held: Held, picture: Plan | None) -> bool:
         """Say whether a segment begins with a key frame, or has no picture."""
-        if plans is not None:
-            return Medium.PICTURE not in plans or plans[Medium.PICTURE].opens
+        if picture is not None:
+            return picture.opens
         track = held.track(Medium.PICTURE)
+        if track is None:
+            return True
         first = (f.key for f in self._tables.table(held).fragments if f.track == track)
         return next(first, True)
 

@@ -7,6 +7,7 @@ Playlist time follows recorder time: where there is no footage, or none that thi
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from bidwitness.player.cutting import MOST_US, Cut, TrackFragment, adjoins, cut_all, stretches
@@ -15,6 +16,7 @@ from bidwitness.player.cutting import MOST_US, Cut, TrackFragment, adjoins, cut_
 HOLE_STEP_US = MOST_US
 # A running stream that has been silent for so long has a hole; before, its footage may be under way.
 SILENCE_US = 10_000_000
+_DAY_US = 86_400_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -195,4 +197,13 @@ def _seconds(length_us: int) -> str:
 
 
 def _date(instant_us: int) -> str:
-    return (_EPOCH + timedelta(microseconds=instant_us)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    days, rest = divmod(instant_us, _DAY_US)
+    seconds, us = divmod(rest, 1_000_000)
+    minutes, second = divmod(seconds, 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{_day(days)}T{hour:02d}:{minute:02d}:{second:02d}.{us:06d}Z"
+
+
+@lru_cache(maxsize=64)
+def _day(days: int) -> str:
+    return (_EPOCH + timedelta(days=days)).strftime("%Y-%m-%d")

@@ -1,15 +1,15 @@
 """The fragment tables of segments, and how whole segments are cut: loaded, made, remembered."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Protocol
 
 from sqlalchemy import select
 
 from bidwitness.player.cache import Lru
 from bidwitness.player.cutting import Cut, cut_all
+from bidwitness.player.plans import UNSURE, Plan, Unsure, plan_many
 from bidwitness.player.segments import Held, track_fragments
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import FragmentTable, Record, Segment
@@ -32,28 +32,17 @@ class Reader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """How one track of a closed segment is cut, if all of it is shown.
-
-    ``fresh``: after a hole; ``continuing``: after the segment before. ``opens``: it begins with a
-    key frame, so nothing of it belongs to a GOP of the segment before.
-    """
-
-    from_us: int
-    to_us: int
-    opens: bool
-    fresh: tuple[Cut, ...]
-    continuing: tuple[Cut, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class WholeSource:
-    """A closed segment of which the viewer may see all; a ``playlist.Source``."""
+    """A closed segment of which the viewer may see all; a ``playlist.Source``.
+
+    ``fresh`` makes its cuts after a hole, which is seldom asked for.
+    """
 
     run: str
     run_seq: int
     init: str
     plan: Plan
+    fresh: Callable[[], tuple[Cut, ...]]
     finished: bool = True
 
     @property
@@ -65,7 +54,7 @@ class WholeSource:
         return self.plan.to_us
 
     def cuts(self, *, continues: bool, finished: bool) -> Sequence[Cut]:
-        return self.plan.continuing if continues else self.plan.fresh
+        return self.plan.continuing if continues else self.fresh()
 
     def first_key_us(self) -> int | None:
         return None
@@ -80,7 +69,6 @@ def plan_of(table: SegmentTable, track: int) -> Plan | None:
         fragments[0].from_us,
         fragments[-1].to_us,
         fragments[0].key,
-        cut_all(fragments, continues=False, finished=True),
         cut_all(fragments, continues=True, finished=True),
     )
 
@@ -92,49 +80,67 @@ class Tables:
         self._database = database
         self._footage = footage
         self._tables: Lru[int, SegmentTable] = Lru(TABLES)
-        self._plans: Lru[int, dict[Medium, Plan]] = Lru(PLANS)
+        # An empty tuple stands for a segment that holds nothing of the medium.
+        self._plans: Lru[tuple[int, Medium], Plan | tuple[()]] = Lru(PLANS)
 
     def table(self, held: Held) -> SegmentTable:
         """Give a segment's table. Raises ``DamageFound`` if it cannot be had."""
         if held.table is not None:
             return held.table
-        assert held.row is not None
-        found = self._tables.get(held.row.id)
-        return next(iter(self._load([held.row])))[1] if found is None else found
+        row = held.row
+        assert row is not None
+        return self._tables.get_or_make(row.id, lambda: self._load(row))
 
-    def plans(self, held: Iterable[Held]) -> dict[tuple[str, int], dict[Medium, Plan]]:
-        """Give the plans of committed segments, by their keys."""
-        out: dict[tuple[str, int], dict[Medium, Plan]] = {}
-        missing: dict[int, Held] = {}
+    def fresh(self, held: Held, medium: Medium) -> tuple[Cut, ...]:
+        """Cut a whole segment's track as it is cut after a hole."""
+        track = held.track(medium)
+        if track is None:
+            return ()
+        fragments = track_fragments(self.table(held), track)
+        return cut_all(fragments, continues=False, finished=True)
+
+    def plans(self, held: Iterable[Held], medium: Medium) -> dict[tuple[str, int], Plan]:
+        """Give the plans of a medium for committed segments, by their keys."""
+        out: dict[tuple[str, int], Plan] = {}
+        missing: list[tuple[Held, Segment, int]] = []
         for item in held:
-            assert item.row is not None
-            found = self._plans.get(item.row.id)
-            if found is not None:
+            track = item.track(medium)
+            if item.row is None or track is None:
+                continue
+            found = self._plans.get((item.row.id, medium))
+            if found is None:
+                missing.append((item, item.row, track))
+            elif isinstance(found, Plan):
                 out[item.key] = found
-            else:
-                missing[item.row.id] = item
-        rows = [item.row for item in missing.values() if item.row is not None]
-        for row, table in self._load(rows):
-            item = missing[row.id]
-            plans = {medium: plan_of(table, track) for medium, track in item.tracks}
-            kept = {medium: plan for medium, plan in plans.items() if plan is not None}
-            out[item.key] = self._plans.put(row.id, kept)
+        for start in range(0, len(missing), BATCH):
+            batch = missing[start : start + BATCH]
+            plans = self._plan([(row, track) for _, row, track in batch])
+            for (item, row, _), plan in zip(batch, plans, strict=True):
+                self._plans.put((row.id, medium), plan if plan is not None else ())
+                if plan is not None:
+                    out[item.key] = plan
         return out
 
-    def _load(self, rows: Sequence[Segment]) -> Iterator[tuple[Segment, SegmentTable]]:
-        left = iter(rows)
-        while batch := list(islice(left, BATCH)):
-            with self._database.read() as orm:
-                query = select(FragmentTable).where(
-                    FragmentTable.segment_id.in_([row.id for row in batch])
-                )
-                blobs = {found.segment_id: found.body for found in orm.scalars(query)}
-            for row in batch:
-                blob = blobs.get(row.id)
-                table = decode_table(blob) if blob is not None else self._from_file(row)
-                if len(rows) == 1:
-                    self._tables.put(row.id, table)
-                yield row, table
+    def _plan(self, batch: Sequence[tuple[Segment, int]]) -> list[Plan | None]:
+        blobs = self._blobs([row for row, _ in batch])
+        known = [(row, track) for row, track in batch if row.id in blobs]
+        quick = plan_many([blobs[row.id] for row, _ in known], [track for _, track in known])
+        planned = {row.id: plan for (row, _), plan in zip(known, quick, strict=True)}
+        out: list[Plan | None] = []
+        for row, track in batch:
+            plan = planned.get(row.id, UNSURE)
+            out.append(plan_of(self._load(row), track) if isinstance(plan, Unsure) else plan)
+        return out
+
+    def _blobs(self, rows: Iterable[Segment]) -> dict[int, bytes]:
+        ids = [row.id for row in rows]
+        with self._database.read() as orm:
+            query = select(FragmentTable).where(FragmentTable.segment_id.in_(ids))
+            return {found.segment_id: found.body for found in orm.scalars(query)}
+
+    def _load(self, row: Segment) -> SegmentTable:
+        blob = self._blobs([row]).get(row.id)
+        return decode_table(blob) if blob is not None else self._from_file(row)
 
     def _from_file(self, row: Segment) -> SegmentTable:
         """Make a table that was dropped again, from the bytes and the instants of the record."""

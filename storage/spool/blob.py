@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from bidwitness.errors import DamageFound
 
-_VERSION = 1
+VERSION = 1
 _KEY, _STEP, _DURATION, _TRACK_SHIFT = 1, 2, 4, 3
 US = 1_000_000
 
@@ -94,7 +94,7 @@ def encode_table(table: SegmentTable) -> bytes:
     Raises ``ValueError`` if its fragments do not follow one another in the file.
     """
     out = bytearray()
-    _put(out, _VERSION, len(table.timescales))
+    _put(out, VERSION, len(table.timescales))
     for number, scale in table.timescales:
         _put(out, number, scale)
     _put(out, len(table.walls))
@@ -126,7 +126,7 @@ def encode_table(table: SegmentTable) -> bytes:
 def decode_table(blob: bytes) -> SegmentTable:
     """Read a blob back. Raises ``DamageFound`` if it is not one."""
     reader = _Reader(blob)
-    if reader.take() != _VERSION:
+    if reader.take() != VERSION:
         raise DamageFound("The fragment table has a version this program does not know.")
     timescales = tuple((reader.take(), reader.take()) for _ in range(reader.count()))
     if not timescales or any(scale < 1 for _, scale in timescales):
