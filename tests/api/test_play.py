@@ -399,3 +399,20 @@ def test_a_player_outside_the_browser_plays_it(api: RunningApi, scene: Scene) ->
             # A player that does not know gaps asks for them, is told that there is nothing.
             rest = [line for line in done.stderr.splitlines() if "404" not in line]
             assert [line for line in rest if "Failed to open segment" not in line] == []
+
+
+def test_on_either_database(api_on_both: RunningApi, clock: FakeClock) -> None:
+    api = api_on_both
+    scene = Scene(api.database, api.parts.settings.spool, clock)
+    scene.reel().segments(20)
+    session = scene.session(3, 17)
+    rival = scene.session(17, 20)
+    clock.advance(90 * SECOND)
+    with auditor(api, scene, session) as one, auditor(api, scene, rival) as other:
+        assert one.frames(scene.stream) == list(range(3 * 25, 17 * 25))
+        assert other.frames(scene.stream) == list(range(17 * 25, 20 * 25))
+        entry = one.playlist(scene.stream).entries[0]
+        with api.database.write() as orm:
+            for grant in orm.scalars(select(Grant)):
+                grant.revoked_us = clock.utc_us()
+        problem_of(one.get(scene.stream, entry.address), 403, "forbidden")
