@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, FloatRect, Page, sync_playwright
 from support.needs import absent
 from support.wait import wait_until
 
-from bidwitness.simulator.bars import NUMBERS, read_bars
+from bidwitness.simulator.bars import read_bars
+from bidwitness.simulator.spec import FRAME_US, LOOP_FRAMES
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "api" / "static" / "index.html"
@@ -130,8 +131,23 @@ def wait_for_pictures(page: Page, count: int, timeout: float = 30) -> None:
 
 
 def advance(before: int, after: int) -> int:
-    """Frames from one number to a later one; numbers are carried modulo ``NUMBERS``."""
-    return (after - before) % NUMBERS
+    """Frames from one number to a later one. The virtual cameras' pictures come round again."""
+    return (after - before) % LOOP_FRAMES
+
+
+def apart(numbers: list[int]) -> int:
+    """Give the largest distance in frames between any two numbers."""
+    return max(min(advance(a, b), advance(b, a)) for a in numbers for b in numbers)
+
+
+def frame_at(instant_us: int) -> int:
+    """Give the number that every virtual camera showed at an instant: they are genlocked."""
+    return instant_us // FRAME_US % LOOP_FRAMES
+
+
+def clock_us(page: Page) -> int:
+    """Read the instant that the replay says it shows."""
+    return int(page.locator("[data-clock]").get_attribute("data-clock") or 0)
 
 
 def settled(page: Page, timeout: float = 15) -> list[int]:

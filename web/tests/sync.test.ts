@@ -45,6 +45,21 @@ describe('the frame grid', () => {
     expect(grid.seconds).toBeCloseTo(1 / 15, 6);
   });
 
+  test('believes the media before a browser that paints every second frame', () => {
+    const grid = new FrameGrid();
+    for (let i = 0; i < 20; i++) grid.painted(i * 0.08);
+    expect(grid.seconds).toBeCloseTo(0.08, 6);
+    grid.loaded(125, 5);
+    expect(grid.seconds).toBeCloseTo(0.04, 6);
+  });
+
+  test('believes painted frames before media in which the camera lost some', () => {
+    const grid = new FrameGrid();
+    grid.loaded(40, 5);
+    for (let i = 0; i < 20; i++) grid.painted(i * 0.04);
+    expect(grid.seconds).toBeCloseTo(0.04, 6);
+  });
+
   test('does not take a seek for a frame', () => {
     const grid = new FrameGrid();
     for (let i = 0; i < 5; i++) grid.painted(i * 0.02);

@@ -57,10 +57,14 @@ export function steer(current: number, target: number, rate: number, tuning: Tun
   return { kind: 'rate', rate: rate * Math.min(tuning.fastest, Math.max(tuning.slowest, nudge)) };
 }
 
-/** Learns a tile's frame length from the media times of painted frames. */
+/** 25 frames a second, until anything is known. */
+const UNKNOWN_FRAME_S = 0.04;
+
+/** A tile's frame length: as its media say, and as its painted frames show. */
 export class FrameGrid {
   #last: number | null = null;
   #deltas: number[] = [];
+  #average: number | null = null;
 
   painted(mediaTime: number): void {
     const delta = this.#last === null ? 0 : mediaTime - this.#last;
@@ -70,11 +74,20 @@ export class FrameGrid {
     if (this.#deltas.length > 31) this.#deltas.shift();
   }
 
-  /** Seconds per frame; dropped frames only make a delta longer, so a low quantile is it. */
+  /** So many frames were loaded for so many seconds. */
+  loaded(frames: number, seconds: number): void {
+    if (frames > 0 && seconds > 0) this.#average = seconds / frames;
+  }
+
+  /**
+   * Seconds per frame. Both sources can only be too long, never too short: frames that the browser
+   * skipped make a painted step longer, frames that the camera lost make the average longer.
+   */
   get seconds(): number {
-    if (this.#deltas.length < 3) return 0.04;
     const sorted = [...this.#deltas].sort((a, b) => a - b);
-    return sorted[Math.floor(sorted.length * 0.2)]!;
+    const step = sorted.length < 3 ? Infinity : sorted[Math.floor(sorted.length * 0.2)]!;
+    const least = Math.min(step, this.#average ?? Infinity);
+    return Number.isFinite(least) ? least : UNKNOWN_FRAME_S;
   }
 
   /** Forget the last frame: the next one comes from elsewhere. */

@@ -3,6 +3,7 @@
 import Hls from 'hls.js/light';
 import type { ErrorData, LevelDetails } from 'hls.js/light';
 import type { Interval, Micros } from '../api/types';
+import { sampleCount } from './fmp4';
 import { AFTER_GAP_LEAD, FrameGrid, PICTURE, steer, UNTRUE_MS } from './sync';
 import type { Tuning } from './sync';
 import { extent, nextPicture, placeOf, spansOf, timeAt } from './timemap';
@@ -248,6 +249,9 @@ export class Tile {
     });
     hls.on(Hls.Events.LEVEL_UPDATED, (_, data) => take(data.details));
     hls.on(Hls.Events.LEVEL_PTS_UPDATED, (_, data) => take(data.details));
+    hls.on(Hls.Events.FRAG_LOADED, (_, { frag, payload }) => {
+      if (frag.sn !== 'initSegment') this.grid.loaded(sampleCount(payload), frag.duration);
+    });
     hls.on(Hls.Events.FRAG_BUFFERED, () => (this.#tries = 0));
     hls.on(Hls.Events.MANIFEST_PARSED, () => {
       if (!this.#started) hls.startLoad(-1);

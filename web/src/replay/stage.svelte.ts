@@ -1,5 +1,6 @@
 /** The state of one opened replay as the page sees it: a thin, reactive skin over `Replay`. */
 
+import { untrack } from 'svelte';
 import { playlistUrl } from '../api/client';
 import type { Interval, Micros, Playback, PlaybackStream, Timeline } from '../api/types';
 import { beginning, camerasOf, pictureOf, soundOf } from '../player/cameras';
@@ -14,6 +15,9 @@ const RATES = [0.25, 0.5, 1, 2, 4];
 function canPlay(mime: string): boolean {
   return 'MediaSource' in window && MediaSource.isTypeSupported(mime);
 }
+
+/** Called with an element when it is there; gives what to do when it goes. */
+type Attachment = (video: HTMLVideoElement) => () => void;
 
 export interface Shown {
   camera: PlayedCamera;
@@ -40,6 +44,7 @@ export class Stage {
   muted = $state(true);
 
   #mark: Micros | null = null;
+  #attachments = new Map<string, Attachment>();
 
   constructor(
     private readonly playback: Playback,
@@ -89,15 +94,21 @@ export class Stage {
     if (this.replay.bounds.live) this.replay.bounds = { ...this.replay.bounds, to, live: false };
   }
 
-  /** Ties a video element to the replay; gives what to do when the element goes. */
-  attach(shown: Shown): (video: HTMLVideoElement) => () => void {
+  /** What ties a stream's video element to the replay: the same function for the same stream. */
+  attachment(shown: Shown): Attachment {
+    const key = `${shown.camera.key}:${shown.stream?.stream_id}`;
+    const known = this.#attachments.get(key) ?? this.#attach(shown);
+    this.#attachments.set(key, known);
+    return known;
+  }
+
+  #attach({ camera, stream }: Shown): Attachment {
     return (video) => {
-      const { camera, stream } = shown;
       if (!stream) return () => {};
       const url = playlistUrl(this.playback.id, stream.stream_id, 'picture');
       const tile = new Tile(video, url, this.replay.clock.time());
       this.replay.add(camera.key, tile);
-      this.replay.focus = this.focus;
+      this.replay.focus = untrack(() => this.focus);
       tile.open();
       return () => {
         // The next stream of this camera may already have taken the place.

@@ -14,10 +14,6 @@ export function sizeFor(count: number): Size {
   return SIZES.find((size) => size >= count) ?? 16;
 }
 
-export function columnsOf(size: Size): number {
-  return Math.ceil(Math.sqrt(size));
-}
-
 export function allCameras(rooms: readonly Room[]): Placed[] {
   return rooms.flatMap((room) => room.cameras.map((camera) => ({ room, camera })));
 }
