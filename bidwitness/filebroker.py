@@ -6,13 +6,14 @@ a worker that reads half a message ends. Here a message gets its name when it is
 
 import json
 import logging
-import time
 import uuid
 from pathlib import Path
 from queue import Empty
 from typing import Any
 
 from kombu.transport import filesystem
+
+from bidwitness.clock import SystemClock
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ class Channel(filesystem.Channel):
     def _put(self, *arguments: Any, **_: Any) -> None:
         queue, message = arguments  # its own base classes disagree on the second one's name
         # Kombu's names, so that its counting and purging still work; in the order of writing.
-        name = f"{time.time_ns() // 1_000_000:015d}_{uuid.uuid4()}.{queue}.msg"
+        name = f"{SystemClock().utc_us():018d}_{uuid.uuid4()}.{queue}.msg"
         folder = Path(self.data_folder_out)
         unfinished = folder / f".{name}"
         unfinished.write_text(json.dumps(message))
