@@ -9,6 +9,9 @@ from bidwitness.config import Settings
 from bidwitness.errors import ConfigError
 
 BACKLOG = 256
+# What waits in the kernel for a slow client is footage that ages unseen: for live viewers it must be
+# little, so that they are soon known to be behind. Connections take it over from the listener.
+UNSENT_BYTES = 128 * 1024
 
 
 def check_binding(settings: Settings) -> None:
@@ -56,6 +59,7 @@ def listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         listener.bind(place)
         listener.listen(BACKLOG)
     except OSError as error:

@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 RECHECK_S = 4
 CONNECT_S = 3
+# While more is on its way than we take, `live` cannot answer a farewell: it is not waited for.
+CLOSE_S = 0.5
 # What waits between the two processes waits unseen: let it be little.
 QUEUED_MESSAGES = 4
 MESSAGE_LIMIT = 64 << 20
@@ -133,6 +135,7 @@ async def _relay(websocket: WebSocket, sight: Sight, sent: _Sent) -> None:
             max_size=MESSAGE_LIMIT,
             max_queue=QUEUED_MESSAGES,
             open_timeout=CONNECT_S,
+            close_timeout=CLOSE_S,
             proxy=None,
             user_agent_header=None,
         )

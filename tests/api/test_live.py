@@ -1,6 +1,7 @@
 """Live through the API: who may watch, what she gets, and when it ends."""
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 from support.api import RunningApi, running_api
-from support.clips import picture_number
+from support.clips import TICK, picture_number
 from support.clock import FakeClock
 from support.live import LiveProcess, TapCamera, tap_camera
 from support.stored import decode
@@ -20,8 +21,10 @@ from websockets.sync.client import ClientConnection, connect
 
 from bidwitness.api import live as live_route
 from bidwitness.config import load_settings
+from bidwitness.recorder.live_mux import BASE_S
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import AuditEntry, Session, User
+from bidwitness.storage.media.boxes import read_fragment
 from bidwitness.words import Role, SessionState
 
 
@@ -60,25 +63,37 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def watching(
-    api: RunningApi, stream: str, username: str, *roles: Role, track: str = "picture"
+    api: RunningApi,
+    stream: str,
+    username: str,
+    *roles: Role,
+    track: str = "picture",
+    buffer: int | None = None,
 ) -> Iterator[ClientConnection]:
     """A signed-in browser's WebSocket."""
     with api.as_user(username, *roles) as client:
         cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+        own = socket.socket()
+        if buffer is not None:
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        host, port = api.base.removeprefix("http://").split(":")
+        own.connect((host, int(port)))
         with connect(
             f"{api.base.replace('http', 'ws')}/api/v1/live/{stream}?track={track}",
+            sock=own,
+            max_queue=1 if buffer else 16,
             additional_headers={"Cookie": cookie, "Origin": api.base},
             compression=None,
             max_size=None,
             proxy=None,
             ping_interval=None,
             close_timeout=0.2,
-        ) as socket:
-            yield socket
+        ) as viewer:
+            yield viewer
 
 
-def said(socket: ClientConnection) -> dict[str, object]:
-    message = socket.recv(timeout=10)
+def said(viewer: ClientConnection) -> dict[str, object]:
+    message = viewer.recv(timeout=10)
     assert isinstance(message, str), message[:40]
     body: dict[str, object] = json.loads(message)
     return body
@@ -89,12 +104,12 @@ def entries(api: RunningApi, action: str) -> list[AuditEntry]:
         return list(orm.scalars(select(AuditEntry).where(AuditEntry.action == action)))
 
 
-def ended_with(socket: ClientConnection, code: int) -> None:
+def ended_with(viewer: ClientConnection, code: int) -> None:
     """What is left is fragments and the word that it is over; then it is."""
     last: str | bytes = b""
     try:
         while True:
-            last = socket.recv(timeout=10)
+            last = viewer.recv(timeout=10)
     except ConnectionClosed as closed:
         assert closed.rcvd is not None
         assert closed.rcvd.code == code
@@ -105,11 +120,11 @@ def test_a_supervisor_watches_a_running_session(
     api: RunningApi, scene: Scene, camera: TapCamera
 ) -> None:
     scene.session(0, None, state=SessionState.RECORDING)
-    with watching(api, scene.stream, "guard", Role.SUPERVISOR) as socket:
-        hello = said(socket)
+    with watching(api, scene.stream, "guard", Role.SUPERVISOR) as viewer:
+        hello = said(viewer)
         assert hello["mime"] == 'video/mp4; codecs="avc1.42c00a"'
         camera.send(10)
-        data = b"".join(bytes(socket.recv(timeout=10)) for _ in range(1 + 15))  # type: ignore[arg-type]
+        data = b"".join(bytes(viewer.recv(timeout=10)) for _ in range(1 + 15))  # type: ignore[arg-type]
         assert [picture_number(i) for _, i in decode(data).pictures] == list(range(25, 40))
     wait_until(lambda: bool(entries(api, "live.stop")), 10, "the end to be noted")
     (start,), (stop,) = entries(api, "live.start"), entries(api, "live.stop")
@@ -122,8 +137,8 @@ def test_a_supervisor_watches_a_running_session(
 def test_who_may_not_watch(api: RunningApi, scene: Scene, camera: TapCamera) -> None:
     scene.session(0, None, state=SessionState.RECORDING)
     for role in (Role.AUDITOR, Role.SYSTEM_ADMIN):
-        with watching(api, scene.stream, f"a.{role}", role) as socket:
-            ended_with(socket, 4403)
+        with watching(api, scene.stream, f"a.{role}", role) as viewer:
+            ended_with(viewer, 4403)
     refused = entries(api, "live.start")
     assert [entry.allowed for entry in refused] == [False, False]
     address = f"{api.base.replace('http', 'ws')}/api/v1/live/{scene.stream}"
@@ -149,12 +164,12 @@ def test_another_site_s_page_gets_nothing(api: RunningApi, scene: Scene, camera:
 @pytest.mark.usefixtures("often")
 def test_it_ends_when_the_right_does(api: RunningApi, scene: Scene, camera: TapCamera) -> None:
     session = scene.session(0, None, state=SessionState.RECORDING)
-    with watching(api, scene.stream, "guard", Role.SUPERVISOR) as socket:
-        assert "codecs" in said(socket)
+    with watching(api, scene.stream, "guard", Role.SUPERVISOR) as viewer:
+        assert "codecs" in said(viewer)
         with api.database.write() as orm:
             orm.get_one(Session, session).state = SessionState.ENDED
         begun = time.monotonic()
-        ended_with(socket, 4403)
+        ended_with(viewer, 4403)
         assert time.monotonic() - begun < 5
     wait_until(lambda: bool(entries(api, "live.stop")), 10, "the end to be noted")
     assert entries(api, "live.stop")[0].facts["why"] == "forbidden"
@@ -163,21 +178,46 @@ def test_it_ends_when_the_right_does(api: RunningApi, scene: Scene, camera: TapC
 @pytest.mark.usefixtures("often")
 def test_it_ends_with_the_login(api: RunningApi, scene: Scene, camera: TapCamera) -> None:
     scene.session(0, None, state=SessionState.RECORDING)
-    with watching(api, scene.stream, "guard", Role.SUPERVISOR) as socket:
-        assert "codecs" in said(socket)
+    with watching(api, scene.stream, "guard", Role.SUPERVISOR) as viewer:
+        assert "codecs" in said(viewer)
         with api.database.write() as orm:
             orm.scalars(select(User).where(User.username == "guard")).one().disabled = True
-        ended_with(socket, 4401)
+        ended_with(viewer, 4401)
 
 
 def test_a_camera_that_is_gone_is_said(api: RunningApi, scene: Scene, camera: TapCamera) -> None:
     scene.session(0, None, state=SessionState.RECORDING)
-    with watching(api, scene.stream, "guard", Role.SUPERVISOR) as socket:
-        assert "codecs" in said(socket)
+    with watching(api, scene.stream, "guard", Role.SUPERVISOR) as viewer:
+        assert "codecs" in said(viewer)
         camera.end()
-        while isinstance(message := socket.recv(timeout=10), bytes):
+        while isinstance(message := viewer.recv(timeout=10), bytes):
             pass
         assert json.loads(message) == {"state": "offline"}
+
+
+def test_a_slow_viewer_sees_what_is_new_not_what_waited(
+    api: RunningApi, scene: Scene, camera: TapCamera, clock: FakeClock
+) -> None:
+    """All the way to the browser: little waits, and after a pause she is where the others are."""
+    scene.session(0, None, state=SessionState.RECORDING)
+    camera.padding = 40_000
+    with watching(api, scene.stream, "guard", Role.SUPERVISOR, buffer=65_536) as viewer:
+        assert "codecs" in said(viewer)
+        for _ in range(200):
+            camera.send(1)
+            # `live` measures how long she has waited by the clock it shares with this test.
+            clock.advance(40_000)
+            time.sleep(0.01)
+        newest = camera.frame
+        got: list[int] = []
+        while len(got) < 2 or got[-1] == got[-2] + 1:
+            message = viewer.recv(timeout=10)
+            if isinstance(message, bytes) and message[4:8] == b"moof":
+                got.append((read_fragment(message).dts - BASE_S * 90_000) // TICK)
+    old = len(got) - 1
+    assert old < 60, f"{old} pictures of 40 KB waited somewhere on the way"
+    assert got[-1] % 25 == 0
+    assert newest - got[-1] <= 75, "she goes on far behind the others"
 
 
 def test_without_live_the_viewer_is_told_to_come_again(
@@ -186,10 +226,10 @@ def test_without_live_the_viewer_is_told_to_come_again(
     with running_api(sqlite_index, tmp_path, clock=clock, live_port=1) as api:
         scene = Scene(api.database, api.parts.settings.spool, clock)
         scene.session(0, None, state=SessionState.RECORDING)
-        with watching(api, scene.stream, "guard", Role.SUPERVISOR) as socket:
-            assert said(socket) == {"state": "offline"}
+        with watching(api, scene.stream, "guard", Role.SUPERVISOR) as viewer:
+            assert said(viewer) == {"state": "offline"}
             with pytest.raises(ConnectionClosed) as closed:
-                socket.recv(timeout=10)
+                viewer.recv(timeout=10)
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 1013
 

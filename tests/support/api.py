@@ -1,6 +1,5 @@
 """The API behind a real server on loopback, in this process, with clients for it."""
 
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from argon2 import PasswordHasher
 from fastapi import FastAPI
 
 from bidwitness.api.app import create_app
+from bidwitness.api.binding import listen
 from bidwitness.api.deps import Parts
 from bidwitness.clock import Clock
 from bidwitness.config import Settings, load_settings
@@ -98,7 +98,7 @@ def running_api(
 @contextmanager
 def served(app: FastAPI) -> Iterator[str]:
     """Run any application under uvicorn in a thread; give its address."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     server = uvicorn.Server(
         uvicorn.Config(
