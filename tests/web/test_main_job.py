@@ -3,6 +3,7 @@
 What a viewer sees is read from screenshots: the bar code in every picture spells its number.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ from support.browser import (
     violations,
     wait_for_pictures,
 )
-from support.system import SECOND, RunningSystem
+from support.system import SECOND, RunningSystem, all_ok
 from support.wait import wait_until
 
 from bidwitness.demo.cast import CAMERAS, LOTS, PROJECT_CODE
@@ -205,6 +206,41 @@ def test_sound_is_heard_only_when_asked_for(recording: Recording, auditor: Page)
     )
     # Pictures carry no sound of their own.
     assert auditor.locator("video").evaluate_all("all => all.every((video) => video.muted)")
+
+
+def test_a_gap_is_stated_and_no_picture_stands_for_it(
+    system: RunningSystem, chromium: Browser
+) -> None:
+    room = next(iter(system.stage.rooms))
+    session_id = system.book(room)
+    system.wait_state(session_id, "recording")
+    grant = {"media": ["picture"], "actions": ["replay"], "reason": "test"}
+    system.client.post("grants", {"username": "auditor", "session_id": session_id, **grant})
+    began = system.clock.utc_us()
+    wait_until(lambda: system.clock.utc_us() - began > 5 * SECOND, 10, "some footage")
+    system.kill("record")
+    wait_until(lambda: all_ok(system.client), 60, "every camera to record again")
+    resumed = system.clock.utc_us()
+    wait_until(lambda: system.clock.utc_us() - resumed > 4 * SECOND, 10, "more footage")
+    system.client.post(f"sessions/{session_id}/end", {"outcome": "completed"})
+    system.wait_state(session_id, "sealed", 90)
+    with open_page(chromium, system.base) as page:
+        sign_in(page, "auditor", system.passwords["auditor"])
+        page.goto(f"/sessions/{session_id}")
+        cameras = len([camera for camera in CAMERAS if camera.room == room])
+        wait_for_pictures(page, cameras)
+        # The table of gaps leads to two seconds before one.
+        page.locator("button.jump").first.click()
+        _assert_true(page, settled(page))
+        page.get_by_role("slider").focus()
+        for _ in range(3):
+            page.keyboard.press("ArrowRight")
+        wait_until(lambda: set(frames(page).values()) == {"gap"}, 10, "every tile to be covered")
+        assert page.get_by_text("录制服务停止").count() >= cameras
+        covers = page.locator("figure[data-tile] .mask .title").all_inner_texts()
+        assert len(covers) == cameras
+        assert all(re.match(r"无录像 \d\d:\d\d:\d\d–\d\d:\d\d:\d\d", text) for text in covers)
+        assert violations(page) == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

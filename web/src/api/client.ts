@@ -1,6 +1,7 @@
 /** The one client of the REST API: same origin, cookie login, problem+json errors. */
 
 import type {
+  Alarm,
   Camera,
   FoundDevice,
   Me,
@@ -140,6 +141,10 @@ export const api = {
     call<VerifyReport>('POST', `/sessions/${id(sessionId)}/verify`, {}),
   claim: (sessionId: string, claim: NewClaim) =>
     call<unknown>('POST', `/sessions/${id(sessionId)}/claims`, claim),
+
+  alarms: (signal?: AbortSignal) =>
+    call<Page<Alarm>>('GET', '/alarms?open=true', undefined, signal),
+  acknowledge: (alarmId: string) => call<Alarm>('POST', `/alarms/${id(alarmId)}/acknowledge`, {}),
 
   users: () => call<Page<User>>('GET', `/users${query({ limit: 500 })}`),
   grant: (grant: NewGrant) => call<unknown>('POST', '/grants', grant),

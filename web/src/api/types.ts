@@ -314,6 +314,19 @@ export interface Playback {
   streams: PlaybackStream[];
 }
 
+export interface Alarm {
+  id: string;
+  kind: string;
+  /** What it is about: `stream:…`, `session:…`, `store`, … */
+  subject: string;
+  cause: string | null;
+  room_id: string | null;
+  raised_at: Micros;
+  cleared_at: Micros | null;
+  acknowledged_at: Micros | null;
+  acknowledged_by: string | null;
+}
+
 export type Action = 'live' | 'rewind' | 'replay' | 'snapshot' | 'copy';
 
 export interface NewGrant {

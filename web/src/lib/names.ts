@@ -44,6 +44,12 @@ export function worst(streams: readonly Stream[]): StreamHealth | null {
   return null;
 }
 
+/** What an alarm is called; one the pages do not know is shown as the API sent it. */
+export function alarmName(kind: string): string {
+  const names: Record<string, string> = t().alarms.kinds;
+  return names[kind] ?? kind;
+}
+
 /** The fixed name of a cause; one the pages do not know is shown as the API sent it. */
 export function causeName(cause: string | null | undefined): string {
   if (!cause) return '';
