@@ -3,6 +3,7 @@
 Who may watch is asked before the first byte, and again every few seconds while it goes on.
 """
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -104,13 +105,16 @@ async def live(
         await _end(websocket, error)
         return
     await websocket.accept()
-    await anyio.to_thread.run_sync(lambda: sight.note("live.start"))
+    # The first picture waits for both, so neither waits for the other.
+    connecting = asyncio.create_task(_connect(sight))
     begun = parts.clock.monotonic_us()
     sent = _Sent()
     try:
-        await _relay(websocket, sight, sent)
+        await anyio.to_thread.run_sync(lambda: sight.note("live.start"))
+        await _relay(websocket, sight, await connecting, sent)
     finally:
         with anyio.CancelScope(shield=True):
+            await _let_go(connecting)
             seconds = (parts.clock.monotonic_us() - begun) // 1_000_000
             await anyio.to_thread.run_sync(
                 lambda: sight.note("live.stop", seconds=seconds, bytes=sent.bytes, why=sent.why)
@@ -123,12 +127,12 @@ class _Sent:
     why: str = "left"
 
 
-async def _relay(websocket: WebSocket, sight: Sight, sent: _Sent) -> None:
-    """Pass messages on until either side goes, or the right does."""
+async def _connect(sight: Sight) -> ClientConnection | None:
+    """Connect to the process `live` with a ticket; nothing, if it does not answer."""
     settings = sight.parts.settings
     ticket = await anyio.to_thread.run_sync(sight.ticket)
     try:
-        upstream = await connect(
+        return await connect(
             f"ws://{settings.live_host}:{settings.live_port}/live",
             additional_headers={"Authorization": f"{SCHEME} {ticket}"},
             compression=None,
@@ -141,23 +145,36 @@ async def _relay(websocket: WebSocket, sight: Sight, sent: _Sent) -> None:
         )
     except (OSError, TimeoutError, InvalidHandshake) as error:
         logger.warning("live does not answer", extra={"facts": {"why": str(error)}})
+        return None
+
+
+async def _let_go(connecting: "asyncio.Task[ClientConnection | None]") -> None:
+    """Close the connection to `live`, however far it has come."""
+    connecting.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        upstream = await connecting
+        if upstream is not None:
+            await upstream.close()
+
+
+async def _relay(
+    websocket: WebSocket, sight: Sight, upstream: ClientConnection | None, sent: _Sent
+) -> None:
+    """Pass messages on until either side goes, or the right does."""
+    if upstream is None:
         sent.why = "live does not answer"
         await _say(websocket, OFFLINE)
         await _close(websocket, TRY_AGAIN)
         return
-    try:
-        async with anyio.create_task_group() as tasks:
+    async with anyio.create_task_group() as tasks:
 
-            async def until_it_ends(way: Callable[[], Awaitable[None]]) -> None:
-                await way()
-                tasks.cancel_scope.cancel()
+        async def until_it_ends(way: Callable[[], Awaitable[None]]) -> None:
+            await way()
+            tasks.cancel_scope.cancel()
 
-            tasks.start_soon(until_it_ends, lambda: _pass_on(websocket, upstream, sent))
-            tasks.start_soon(until_it_ends, lambda: _until_gone(websocket))
-            tasks.start_soon(until_it_ends, lambda: _recheck(websocket, sight, sent))
-    finally:
-        with anyio.CancelScope(shield=True):
-            await upstream.close()
+        tasks.start_soon(until_it_ends, lambda: _pass_on(websocket, upstream, sent))
+        tasks.start_soon(until_it_ends, lambda: _until_gone(websocket))
+        tasks.start_soon(until_it_ends, lambda: _recheck(websocket, sight, sent))
 
 
 async def _pass_on(websocket: WebSocket, upstream: ClientConnection, sent: _Sent) -> None:
