@@ -12,8 +12,10 @@ from sqlalchemy import select
 from support.api import PASSWORD, RunningApi, problem_of
 from support.clips import picture_number
 from support.clock import FakeClock
-from support.footage import FRAME_US, numbers_in
+from support.factories import booked
+from support.footage import FRAME_US, Reel, numbers_in
 from support.needs import absent
+from support.session_desk import Desk
 from support.viewing import SECOND, Scene, Watcher
 
 from bidwitness.storage.index.models import AuditEntry, Claim, Grant
@@ -416,3 +418,31 @@ def test_on_either_database(api_on_both: RunningApi, clock: FakeClock) -> None:
             for grant in orm.scalars(select(Grant)):
                 grant.revoked_us = clock.utc_us()
         problem_of(one.get(scene.stream, entry.address), 403, "forbidden")
+
+
+def test_a_session_created_late_replays_from_its_due_start(
+    api: RunningApi, clock: FakeClock
+) -> None:
+    """Nobody had planned it when it began; the room was recorded all the same."""
+    settings = api.parts.settings
+    desk = Desk(api.database, settings, clock, settings.spool)
+    stream = desk.streams[desk.one.id][0]
+    start = clock.utc_us()
+    reel = Reel(api.database, settings.spool, stream, start)
+    reel.segments(50)
+    clock.set_utc(reel.now_us)
+    session = desk.plan(booked(desk.one, start + 6 * SECOND, start + 3600 * SECOND))
+    desk.tick()
+    reel.segments(10)
+    clock.set_utc(reel.now_us)
+    with api.as_user("guard", Role.SUPERVISOR) as client:
+        watcher = Watcher(client)
+        assert watcher.open(session).status_code == 201
+        assert watcher.playback["from"] == start + 6 * SECOND
+        timeline = client.get(f"/api/v1/sessions/{session}/timeline").json()
+        assert timeline["due"]["from"] == start + 6 * SECOND
+        lane = next(lane for lane in timeline["streams"] if lane["stream_id"] == stream)
+        assert not [gap for gap in lane["gaps"] if gap["cause"] == "late_start"]
+        seen = watcher.frames(stream)
+        assert seen == list(range(6 * 25, len(seen) + 6 * 25))
+        assert len(seen) > 50 * 25
