@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import av
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from support.api import PASSWORD, RunningApi, problem_of
 from support.clips import picture_number
 from support.clock import FakeClock
@@ -18,7 +18,7 @@ from support.needs import absent
 from support.session_desk import Desk
 from support.viewing import SECOND, Scene, Watcher
 
-from bidwitness.storage.index.models import AuditEntry, Claim, Grant
+from bidwitness.storage.index.models import AuditEntry, Claim, FragmentTable, Grant
 from bidwitness.words import Medium, Role, RoomKind, SessionState
 
 
@@ -335,6 +335,21 @@ def test_a_segment_cut_without_a_key_frame_plays_on(api: RunningApi, scene: Scen
         data = b"".join(watcher.get(scene.stream, line.address).content for line in lines)
         init = watcher.get(scene.stream, lines[0].init).content
         assert numbers_in(init + data) == list(range(1500))
+
+
+def test_tables_that_were_dropped_are_made_again_from_the_bytes(
+    api: RunningApi, scene: Scene
+) -> None:
+    scene.reel().segments(20)
+    session = scene.session(0, 20)
+    scene.clock.advance(90 * SECOND)
+    with auditor(api, scene, session) as watcher:
+        before = watcher.playlist(scene.stream), watcher.playlist(scene.stream, "sound")
+        with api.database.write() as orm:
+            orm.execute(delete(FragmentTable))
+        del api.app.state.viewer  # a process that remembers nothing
+        assert (watcher.playlist(scene.stream), watcher.playlist(scene.stream, "sound")) == before
+        assert watcher.frames(scene.stream) == list(range(20 * 25))
 
 
 def test_playlists_are_sent_small(api: RunningApi, scene: Scene) -> None:
