@@ -1,6 +1,6 @@
 """What a camera gives, as values: tracks and packets. The seam that tests put a fake behind."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -59,6 +59,9 @@ class PacketSource(Protocol):
 
     def packets(self) -> Iterator[Packet]:
         """Give packets as they arrive. Never ends but by ``SourceLost``."""
+
+    def hurry(self, urgent: Callable[[], bool]) -> None:
+        """Let ``urgent`` tell whether packets are wanted as they come, or may be gathered."""
 
     def close(self) -> None: ...
 

@@ -1,7 +1,7 @@
 """RTSP by libav: the one place of the recorder that opens an address."""
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import av
@@ -18,6 +18,9 @@ from bidwitness.words import GapCause, Medium
 OPEN_TIMEOUT_S = 10.0
 # A camera that sends nothing for so long is taken to have stopped.
 READ_TIMEOUT_S = 5.0
+GATHER_S = 0.1
+# A packet that was not waited for this long lay there already.
+_DRY_US = 500
 _TIMED_OUT_US = int(READ_TIMEOUT_S * 990_000)
 PICTURE_CODECS = (H264, HEVC)
 SOUND_CODECS = ("aac", ALAW, MULAW)
@@ -27,6 +30,7 @@ _PROTOCOLS = {"rtsp": "tcp", "rtsps": "tls,tcp", "rtsph": "http,tcp"}
 _TRANSPORT = {"rtsp": "tcp", "rtsps": "tcp", "rtsph": "http"}
 # The picture comes first of the tracks that are chosen.
 _PICTURE = 0
+_ASK_CAMERA_TIME = 16
 _PRFT = struct.Struct("=qi")
 
 
@@ -42,6 +46,11 @@ class RtspSource:
         chosen = _choose(container, host, with_sound)
         self.tracks: tuple[SourceTrack, ...] = tuple(_describe(stream) for stream in chosen)
         self._streams = chosen
+        self._urgent: Callable[[], bool] = lambda: False
+
+    def hurry(self, urgent: Callable[[], bool]) -> None:
+        """Say who tells whether packets are wanted without delay (somebody watches live)."""
+        self._urgent = urgent
 
     def packets(self) -> Iterator[Packet]:
         """Give packets as they arrive. Ends by ``SourceLost`` with the gap's cause."""
@@ -50,15 +59,21 @@ class RtspSource:
         last_us = now()
         # libav gives a picture when the next one begins: that is when this next one arrived.
         begun_us: int | None = None
+        pictures = 0
         try:
             for packet in self._container.demux(list(self._streams)):
                 given_us = arrived_us = now()
-                waited, last_us = given_us - last_us, given_us
+                waited = given_us - last_us
                 if packet.size:
                     place = places[packet.stream_index]
+                    camera_us = None
                     if place == _PICTURE:
                         arrived_us = given_us if begun_us is None else begun_us
                         begun_us = given_us
+                        # Reports come every few seconds; what they say does not change between.
+                        if pictures % _ASK_CAMERA_TIME == 0:
+                            camera_us = _camera_time(packet)
+                        pictures += camera_us is not None or pictures % _ASK_CAMERA_TIME != 0
                     yield Packet(
                         place,
                         bytes(packet),
@@ -67,12 +82,18 @@ class RtspSource:
                         packet.duration or 0,
                         packet.is_keyframe,
                         arrived_us,
-                        _camera_time(packet),
+                        camera_us,
                     )
                 if waited >= _TIMED_OUT_US:
                     # libav gives what its parser still held, and would go on reading in the
                     # middle of whatever it was interrupted in.
                     raise _stalled(self._host)
+                if waited >= _DRY_US and not self._urgent():
+                    # All that had come is taken. Waking for each packet would cost a tenth more
+                    # than taking a tenth of a second's packets at once; the last of them still
+                    # shows when it came.
+                    self._clock.sleep(GATHER_S)
+                last_us = now()
         except (FFmpegError, OSError) as error:
             raise _lost(error, self._host) from None
         raise SourceLost(f"The camera at {self._host} closed the connection.", GapCause.NETWORK)
@@ -104,6 +125,9 @@ class RtspOpener:
             # Parameter sets come in the description or with the first key frame: do not wait.
             "analyzeduration": "100000",
             "fpsprobesize": "0",
+            # The library's own time-out: PyAV's asks Python's lock at every read from the network,
+            # which costs as much again as a fifth of all receiving.
+            "timeout": str(int(READ_TIMEOUT_S * 1_000_000)),
             "reorder_queue_size": "0",
             "max_delay": "0",
         }
@@ -112,7 +136,7 @@ class RtspOpener:
                 address.dial(target),
                 format="rtsp",
                 options=options,
-                timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S),
+                timeout=(OPEN_TIMEOUT_S, None),
             )
         except (FFmpegError, OSError, ValueError) as error:
             raise _not_opened(error, address.host) from None

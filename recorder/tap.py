@@ -223,6 +223,11 @@ class LiveTap:
             for subscriber in stream.subscribers:
                 subscriber.put(FRAME.pack(0, END), restart=True)
 
+    def watched(self, stream_id: str) -> bool:
+        """Say whether anybody takes this stream's packets now."""
+        stream = self._streams.get(stream_id)
+        return stream is not None and bool(stream.subscribers)
+
     def stop(self) -> None:
         """Close every socket."""
         self._wake.close()

@@ -46,6 +46,8 @@ class Tap(Protocol):
 
     def end(self, stream_id: str) -> None: ...
 
+    def watched(self, stream_id: str) -> bool: ...
+
 
 @dataclass(frozen=True)
 class Desk:
@@ -208,6 +210,7 @@ class StreamWorker:
             yield lambda _packet: None
             return
         tap.begin(stream, source.tracks)
+        source.hurry(lambda: tap.watched(stream))
         try:
             yield lambda packet: tap.packet(stream, packet)
         finally:

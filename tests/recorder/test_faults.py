@@ -129,8 +129,12 @@ def test_bad_stamps_lose_no_frame_and_bend_no_instant(faulted: Recording, name: 
     left = faulted.left(f"{name}_main")
     frames = assert_every_frame(left)
     assert gaps(faulted, name) == []
-    late = [frame.wall_us - frame.stamp.utc_us for frame in frames]
-    assert max(map(abs, late)) <= 120_000, f"off by {min(late)}…{max(late)} µs"
+    late = [abs(frame.wall_us - frame.stamp.utc_us) for frame in frames]
+    off = [by for by in late if by > 120_000]
+    # While the stamps stand still there is only the arrival to go by; then they are right again.
+    allowed = 60 if name == "repeat" else 0
+    assert len(off) <= allowed and max(late) <= SECOND, f"{len(off)} off by up to {max(late)} µs"
+    assert late[-1] <= 120_000
 
 
 def test_garbage_is_survived(faulted: Recording) -> None:

@@ -111,6 +111,9 @@ class _Played:
             if number % 15 == 0:
                 self._stage.writer.work()
 
+    def hurry(self, urgent: Callable[[], bool]) -> None:
+        self._source.hurry(urgent)
+
     def close(self) -> None:
         self._source.close()
 

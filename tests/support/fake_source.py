@@ -136,5 +136,8 @@ class FakeSource:
         yield from self._packets
         raise SourceLost("the fake camera has ended", self._cause)
 
+    def hurry(self, urgent: Callable[[], bool]) -> None:
+        """It is never late."""
+
     def close(self) -> None:
         self.closed = True

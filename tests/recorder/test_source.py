@@ -1,0 +1,142 @@
+"""What a camera that cannot be recorded is said to lack: one clear message each."""
+
+import dataclasses
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from support.simulator import RunningSimulator, running_simulator, small_camera
+
+from bidwitness.addresses import CameraAddress, parse_camera_address
+from bidwitness.clock import SystemClock
+from bidwitness.errors import BidWitnessError, CameraError, InvalidInput
+from bidwitness.recorder.packets import SourceLost
+from bidwitness.recorder.source import RtspOpener
+from bidwitness.words import GapCause, Medium
+
+PASSWORD = "p@:/#?密 码"
+OPEN = RtspOpener(SystemClock(), allow_loopback=True)
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[RunningSimulator]:
+    cameras = [
+        small_camera("locked", title="room", user="管理员", password=PASSWORD),
+        small_camera("open", title="room"),
+    ]
+    with running_simulator(cameras) as running:
+        yield running
+
+
+@contextmanager
+def answering(data: bytes) -> Iterator[int]:
+    """A server that says the same to everybody; gives its port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(1000)
+                connection.sendall(data)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(5)
+
+
+def refusal(address: CameraAddress) -> str:
+    with pytest.raises(BidWitnessError) as caught:
+        OPEN(address, with_sound=True)
+    assert isinstance(caught.value, CameraError | InvalidInput)
+    return caught.value.detail
+
+
+def test_a_login_of_any_characters_is_sent_right(simulator: RunningSimulator) -> None:
+    address = parse_camera_address(simulator.url("locked", login=False))
+    source = OPEN(address.with_login("管理员", PASSWORD), with_sound=True)
+    assert [track.medium for track in source.tracks] == [Medium.PICTURE, Medium.SOUND]
+    source.close()
+
+
+@pytest.mark.parametrize("login", [("", ""), ("管理员", "wrong"), ("nobody", PASSWORD)])
+def test_a_wrong_login(simulator: RunningSimulator, login: tuple[str, str]) -> None:
+    address = parse_camera_address(simulator.url("locked", login=False)).with_login(*login)
+    said = refusal(address)
+    assert said == "The camera at 127.0.0.1 refuses this user name or password."
+
+
+def test_no_such_path(simulator: RunningSimulator) -> None:
+    address = dataclasses.replace(parse_camera_address(simulator.url("open")), path="/nothing")
+    assert refusal(address) == "The camera at 127.0.0.1 has no stream at this path."
+
+
+def test_nobody_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    said = refusal(parse_camera_address(f"rtsp://u:secret@127.0.0.1:{port}/x"))
+    assert said == "The camera at 127.0.0.1 does not answer."
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"HTTP/1.1 200 OK\r\n\r\nhello", b"\x16\x03\x01", b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n"],
+)
+def test_not_a_camera(data: bytes) -> None:
+    with answering(data) as port:
+        said = refusal(parse_camera_address(f"rtsp://u:secret@127.0.0.1:{port}/x"))
+    assert said.startswith("The camera at 127.0.0.1 ") and "secret" not in said
+
+
+def test_loopback_is_refused_outside_tests(simulator: RunningSimulator) -> None:
+    strict = RtspOpener(SystemClock(), allow_loopback=False)
+    with pytest.raises(InvalidInput, match="inside this machine"):
+        strict(parse_camera_address(simulator.url("open")), with_sound=True)
+
+
+def test_only_what_is_wanted_is_pulled(simulator: RunningSimulator) -> None:
+    source = OPEN(parse_camera_address(simulator.url("open")), with_sound=False)
+    assert [track.medium for track in source.tracks] == [Medium.PICTURE]
+    source.close()
+
+
+def test_packets_come_at_once_when_somebody_watches(simulator: RunningSimulator) -> None:
+    source = OPEN(parse_camera_address(simulator.url("open")), with_sound=True)
+    source.hurry(lambda: True)
+    arrivals: list[int] = []
+    for packet in source.packets():
+        if packet.track == 0:
+            arrivals.append(packet.arrived_us)
+        if len(arrivals) == 60:
+            break
+    source.close()
+    steps = sorted(b - a for a, b in pairwise(arrivals[10:]))
+    assert abs(steps[len(steps) // 2] - 40_000) < 15_000
+
+
+def test_the_end_of_a_connection_has_its_cause(simulator: RunningSimulator) -> None:
+    source = OPEN(parse_camera_address(simulator.url("open")), with_sound=True)
+    with pytest.raises(SourceLost) as caught:
+        for number, _ in enumerate(source.packets()):
+            if number == 30:
+                simulator.fault("drop", "open", "main", seconds=1)
+    assert caught.value.cause is GapCause.NETWORK
+    source.close()
+
+
+def test_a_file_is_never_opened(tmp_path: Path) -> None:
+    for address in (str(tmp_path / "x.mp4"), f"file:{tmp_path}", "concat:a|b", "subfile,,:x"):
+        with pytest.raises(InvalidInput):
+            parse_camera_address(address)
