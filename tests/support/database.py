@@ -36,26 +36,30 @@ def postgres_programs() -> tuple[str, str]:
     return initdb, pg_ctl
 
 
-def open_postgres(folder: Path) -> "PostgresServer":
+def open_postgres() -> "PostgresServer":
     """Give an empty server of our own, on loopback, to be used as a context.
 
     initdb refuses root, so as root the server runs as the system's ``postgres`` user.
     """
-    return PostgresServer(folder, *postgres_programs())
+    return PostgresServer(*postgres_programs())
 
 
 @contextmanager
-def running_postgres(folder: Path) -> Iterator[str]:
+def running_postgres() -> Iterator[str]:
     """Give the URL of an empty server of our own; stop it afterwards."""
-    with open_postgres(folder) as server:
+    with open_postgres() as server:
         yield server.url
 
 
 class PostgresServer:
-    """A server that a test may stop and start again."""
+    """A server that a test may stop and start again.
 
-    def __init__(self, folder: Path, initdb: str, pg_ctl: str) -> None:
-        self.data = folder / "pg"
+    Its folder is not one of pytest's: those are closed to other users, and the server may be one.
+    """
+
+    def __init__(self, initdb: str, pg_ctl: str) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="bidwitness-postgres-")
+        self.data = Path(self._folder.name) / "pg"
         self.port = free_port()
         self.initdb, self.pg_ctl = initdb, pg_ctl
         self.user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
@@ -70,13 +74,10 @@ class PostgresServer:
         subprocess.run([*prefix, *command], check=True, capture_output=True, cwd="/", timeout=60)
 
     def __enter__(self) -> Self:
-        self.data.mkdir(parents=True)
+        self.data.mkdir()
         if os.geteuid() == 0:
             shutil.chown(self.data, self.user)
-            for parent in self.data.parents:
-                if parent == Path(tempfile.gettempdir()) or parent == Path("/"):
-                    break
-                parent.chmod(parent.stat().st_mode | 0o011)
+            self.data.parent.chmod(0o711)
         self._run(self.initdb, "-D", str(self.data), "-A", "trust", "-E", "UTF8", "--no-sync")
         self.start()
         return self
@@ -93,7 +94,10 @@ class PostgresServer:
         self._run(self.pg_ctl, "-D", str(self.data), "-w", "-m", "immediate", "stop")
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        # A test that failed may have left it stopped.
+        if (self.data / "postmaster.pid").exists():
+            self.stop()
+        self._folder.cleanup()
 
 
 def free_port() -> int:

@@ -65,7 +65,7 @@ def running_compose(folder: Path) -> Iterator[Composed]:
         raise AssertionError("absent() did not end the test")
     compose = read_compose(VARIABLES)
     with ExitStack() as stack:
-        postgres = stack.enter_context(open_postgres(folder))
+        postgres = stack.enter_context(open_postgres())
         _create_owner(postgres)
         redis = stack.enter_context(running_redis(folder / "redis"))
         s3, api, live = free_port(), free_port(), free_port()

@@ -93,8 +93,8 @@ def test_it_keeps_in_an_s3_store(
 
 
 @pytest.fixture
-def own_postgres(tmp_path: Path) -> Iterator[PostgresServer]:
-    with PostgresServer(tmp_path / "pg", *postgres_programs()) as server:
+def own_postgres() -> Iterator[PostgresServer]:
+    with PostgresServer(*postgres_programs()) as server:
         yield server
 
 
