@@ -265,4 +265,4 @@ def package_info(orm: Orm, settings: Settings, wish: ExportWish, now: int) -> Pa
 
 def export_path(settings: Settings, job_id: str) -> Path:
     """Give where the package of an export lies until it expires."""
-    return settings.data / "exports" / f"{job_id}.zip"
+    return settings.exports / f"{job_id}.zip"

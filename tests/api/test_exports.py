@@ -168,8 +168,7 @@ def test_a_right_that_ends_and_a_package_that_expires(
             orm.scalars(select(Grant)).one().media = list(Medium)
             orm.scalars(select(Derivative)).one().expires_us = sealed.clock.utc_us()
         problem_of(client.get(address), 404, "not-found")
-        exports = api.parts.settings.data / "exports"
-        assert list(exports.iterdir()) == []
+        assert list(api.parts.settings.exports.iterdir()) == []
 
 
 def test_a_right_that_ends_before_the_job_runs(api: RunningApi, sealed: Sealed) -> None:
