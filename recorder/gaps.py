@@ -1,6 +1,6 @@
-"""One interval without footage, from where it ends to where it goes on. Pure."""
+"""Intervals without footage, from where it ends to where it goes on. Pure."""
 
-from bidwitness.recorder.values import ALL, GapNote
+from bidwitness.recorder.values import ALL, SOUND, GapNote
 from bidwitness.storage.spool.blob import US
 from bidwitness.words import GapCause
 
@@ -8,6 +8,37 @@ from bidwitness.words import GapCause
 SLICE_US = 600 * US
 # What a failed attempt to connect does not explain away: the interval before it keeps its cause.
 _OWN = (GapCause.RECORDER_DOWN, GapCause.DISK, GapCause.WRITER, GapCause.CLOCK)
+
+
+# Sound that comes this much late is not missing.
+SILENCE_US = 2 * US
+
+
+class Silence:
+    """Knows since when sound that is wanted has not come. ``silent``: it has been stated."""
+
+    def __init__(self, *, wanted: bool) -> None:
+        self._wanted = wanted
+        self._until_us = 0
+        self.silent = False
+
+    def begin(self, at_us: int) -> None:
+        """Before ``at_us`` nothing was to be heard."""
+        self._until_us = max(self._until_us, at_us)
+
+    def heard(self, until_us: int) -> None:
+        """Sound has come up to an instant."""
+        self._until_us = max(self._until_us, until_us)
+        self.silent = False
+
+    def before(self, at_us: int) -> GapNote | None:
+        """State what is missing up to ``at_us``: at the sound's return, and at a segment's end."""
+        since = self._until_us
+        if not self._wanted or at_us - since <= (0 if self.silent else SILENCE_US):
+            return None
+        self._until_us = at_us
+        self.silent = True
+        return GapNote(GapCause.NO_AUDIO, SOUND, since, at_us)
 
 
 class GapKeeper:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from bidwitness.errors import CameraError, DamageFound
 from bidwitness.ids import new_id
+from bidwitness.recorder.gaps import Silence
 from bidwitness.recorder.nal import config_of, parse_access_unit
 from bidwitness.recorder.packets import Packet, SourceLost, SourceTrack
-from bidwitness.recorder.sound import AacTrack, G711Track, SoundChunk, SoundTrack
-from bidwitness.recorder.timing import RunTimer, WallJump
-from bidwitness.recorder.values import ALL, SOUND, Begin, End, GapNote, Piece, SegmentSink
+from bidwitness.recorder.sound import SoundChunk, SoundLane, sound_track
+from bidwitness.recorder.timing import LONGEST_SETTLE_US, SETTLE_US, RunTimer, WallJump
+from bidwitness.recorder.values import ALL, Begin, End, GapNote, Piece, SegmentSink
 from bidwitness.storage.media.boxes import read_init
 from bidwitness.storage.media.fragments import Sample, write_fragment
 from bidwitness.storage.media.g711 import ALAW, MULAW
@@ -27,8 +28,6 @@ PICTURE_ID, SOUND_ID = 1, 2
 FRAGMENT_US = US // 2
 # A step of more than this between two pictures is footage that is missing.
 HOLE_US = US
-SOUND_AT_ONCE = 8
-SILENCE_US = 2 * US
 ANCHOR_EVERY_US = 10 * US
 # How long a segment may wait for a key frame to end at (the index relies on 900 s at most).
 FORCED_AFTER_US = 120 * US
@@ -70,15 +69,17 @@ class Segmenter:
         self._sink = sink
         self._segment_us = segment_us
         self._forced_us = min(segment_us + FORCED_AFTER_US, LONGEST_US)
-        self._sound_wanted = sound_wanted
         self._picture = next(i for i, t in enumerate(tracks) if t.medium is Medium.PICTURE)
         self._rate = tracks[self._picture].rate
         self._codec = tracks[self._picture].codec
+        # No segment ends before its beginning is known for good.
+        settle_us = max(SETTLE_US, min(LONGEST_SETTLE_US, segment_us))
         self._timer = RunTimer(
-            tuple(track.rate for track in tracks), self._picture, utc_minus_monotonic
+            tuple(track.rate for track in tracks), self._picture, utc_minus_monotonic, settle_us
         )
-        self._sound_place, self._sound = _sound_track(tracks)
-        self._waiting_sound: list[Packet] = []
+        found = sound_track(tracks)
+        self._sound = SoundLane(*found, self._timer) if found is not None else None
+        self._silence = Silence(wanted=sound_wanted)
         self._sets: tuple[bytes, ...] = ()
         self._lead: list[bytes] = []
         self._init = b""
@@ -96,8 +97,6 @@ class Segmenter:
         self._handed_ticks = 0
         self._anchors: list[AnchorPoint] = []
         self._segment_start_us = 0
-        self._sound_until_us = 0
-        self.silent = False
 
     def push(self, packet: Packet) -> None:
         """Take a packet.
@@ -107,10 +106,9 @@ class Segmenter:
         """
         if packet.track == self._picture:
             self._push_picture(packet)
-        elif packet.track == self._sound_place and self.run:
-            self._waiting_sound.append(packet)
-            if len(self._waiting_sound) >= SOUND_AT_ONCE:
-                self._push_sound()
+        elif self._sound is not None and packet.track == self._sound.place and self.run:
+            for chunk in self._sound.push(packet):
+                self._emit_sound(chunk)
 
     def finish(self) -> None:
         """The connection has ended: hand on what is left."""
@@ -127,15 +125,10 @@ class Segmenter:
         """Count stamps that could not be true."""
         return self._timer.corrected
 
-    def _push_sound(self) -> None:
-        """Some packets at once: fifty a second, one by one, cost more than all pictures."""
-        assert self._sound is not None, "only sound that can be kept is gathered"
-        for packet in self._waiting_sound:
-            stamp = packet.pts if packet.dts is None else packet.dts
-            dts = self._timer.place(packet.track, stamp, packet.arrived_us)
-            for chunk in self._sound.push(packet.data, dts, packet.duration):
-                self._emit_sound(chunk)
-        self._waiting_sound.clear()
+    @property
+    def silent(self) -> bool:
+        """Say whether sound that is wanted is known to be missing."""
+        return self._silence.silent
 
     def _push_picture(self, packet: Packet) -> None:
         unit = parse_access_unit(packet.data, self._codec)
@@ -177,7 +170,7 @@ class Segmenter:
             )
         ]
         if self._sound is not None:
-            specs.append(self._sound.spec(SOUND_ID))
+            specs.append(self._sound.track.spec(SOUND_ID))
         self._sets = sets
         self._init = write_init(specs)
         self._init_id = hashlib.sha256(self._init).hexdigest()
@@ -242,12 +235,18 @@ class Segmenter:
             self.started_us = first.recorder_us
 
     def _cut_due(self, picture: _Picture) -> bool:
-        if self.started_us is None:
+        wall = self._timer.wall
+        if self.started_us is None and not wall.may_settle:
             return False
         start, now = self._segment_start_us, self._wall(picture.dts + picture.cts)
-        if not picture.key:
-            return now - start >= self._forced_us
-        return now - start >= self._segment_us or any(start < cut <= now for cut in self.cuts)
+        asked = any(start < cut <= now for cut in self.cuts)
+        length = now - start
+        if length < self._forced_us and not (picture.key and (asked or length >= self._segment_us)):
+            return False
+        if self.started_us is None:
+            wall.settle()
+            self._settle()
+        return True
 
     def _wall(self, ticks: int) -> int:
         """Give the recorder's UTC of a tick of the picture."""
@@ -267,10 +266,11 @@ class Segmenter:
         self._segment += 1
         self._segment_start_us = anchor.recorder_us
         if self._segment == 0:
-            self._run_started_us = self._sound_until_us = anchor.recorder_us
+            self._run_started_us = anchor.recorder_us
+            self._silence.begin(anchor.recorder_us)
         elif self.started_us is None:
             self.started_us = anchor.recorder_us  # the first segment could not be written
-        source = self._tracks[self._sound_place].codec if self._sound is not None else None
+        source = self._tracks[self._sound.place].codec if self._sound is not None else None
         header = OpenHeader(
             *(self._stream, self.run, self._segment, self._run_started_us),
             *(self._init_id, len(self._init)),
@@ -279,19 +279,18 @@ class Segmenter:
         )
         self._anchors = [anchor]
         self._open = True
-        if isinstance(self._sound, G711Track):
-            self._sound.restart()
+        if self._sound is not None:
+            self._sound.track.restart()
         self._sink.begin(Begin(anchor.recorder_us, self._init, header, anchor))
 
     def _end_segment(self, ticks: int) -> None:
         if not self._open:
             return
         if self._sound is not None:
-            self._push_sound()
             for chunk in self._sound.flush():
                 self._emit_sound(chunk)
         end = self._anchor(ticks)
-        self._note_silence(end.recorder_us)
+        self._gap(self._silence.before(end.recorder_us))
         self._open = False
         self._sink.end(self._end_facts(end))
 
@@ -329,32 +328,25 @@ class Segmenter:
             self._sink.anchor(anchor)
 
     def _emit_sound(self, chunk: SoundChunk) -> None:
-        start = self._sound_wall(chunk.dts)
-        end = self._sound_wall(chunk.dts + chunk.duration)
-        if self._open:
-            self._note_silence(start)
-            self._sequence += 1
-            data = write_fragment(self._sequence, SOUND_ID, chunk.dts, chunk.samples)
-            self._sink.piece(
-                Piece(
-                    *(data, SOUND_ID, chunk.dts, chunk.duration, len(chunk.samples), True),
-                    *(start, end, chunk.g711, chunk.zeros),
-                )
-            )
-            self.silent = False
-        self._sound_until_us = max(self._sound_until_us, end)
-
-    def _sound_wall(self, ticks: int) -> int:
-        return self._timer.wall.recorder_us(self._timer.file_us(self._sound_place, ticks))
-
-    def _note_silence(self, until_us: int) -> None:
-        """State sound that is missing: at its return, and at the end of each segment."""
-        if not self._sound_wanted:
+        if not self._open or self._sound is None:
             return
-        if until_us - self._sound_until_us > (0 if self.silent else SILENCE_US):
-            self._sink.gap(GapNote(GapCause.NO_AUDIO, SOUND, self._sound_until_us, until_us))
-            self._sound_until_us = until_us
-            self.silent = True
+        wall = self._timer.wall
+        start = wall.recorder_us(self._sound.file_us(chunk.dts))
+        end = wall.recorder_us(self._sound.file_us(chunk.dts + chunk.duration))
+        self._gap(self._silence.before(start))
+        self._silence.heard(end)
+        self._sequence += 1
+        data = write_fragment(self._sequence, SOUND_ID, chunk.dts, chunk.samples)
+        self._sink.piece(
+            Piece(
+                *(data, SOUND_ID, chunk.dts, chunk.duration, len(chunk.samples), True),
+                *(start, end, chunk.g711, chunk.zeros),
+            )
+        )
+
+    def _gap(self, gap: GapNote | None) -> None:
+        if gap is not None:
+            self._sink.gap(gap)
 
     def _wall_jumped(self, jump: WallJump) -> None:
         ticks = jump.file_us * self._rate // US
@@ -390,17 +382,5 @@ class Segmenter:
         if self.suspended is not None and self._segment >= 0 and since < start:
             self._sink.gap(GapNote(self.suspended, ALL, since, start))
         self.suspended = None
-        self._sound_until_us = max(self._sound_until_us, start)
+        self._silence.begin(start)
         self._begin_segment(picture)
-
-
-def _sound_track(tracks: tuple[SourceTrack, ...]) -> tuple[int, SoundTrack | None]:
-    """Give the position of the sound that can be kept, and what keeps it."""
-    for place, track in enumerate(tracks):
-        if track.medium is not Medium.SOUND:
-            continue
-        if track.codec in (ALAW, MULAW):
-            return place, G711Track(track.codec, track.rate, track.channels)
-        if track.codec == "aac" and len(track.extradata) >= 2:
-            return place, AacTrack(track.extradata, track.rate)
-    return -1, None

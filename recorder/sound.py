@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 import av
 
+from bidwitness.recorder.packets import Packet, SourceTrack
+from bidwitness.recorder.timing import RunTimer
 from bidwitness.storage.media import g711
 from bidwitness.storage.media.fragments import Sample
 from bidwitness.storage.media.init import TrackSpec, aac_format, flac_config
@@ -48,6 +50,9 @@ class SoundTrack(Protocol):
     def flush(self) -> Iterator[SoundChunk]:
         """Give what is left: a segment ends, or a hole follows."""
 
+    def restart(self) -> None:
+        """A segment begins: nothing a decoder must remember crosses into it."""
+
 
 class AacTrack:
     """Raw AAC frames with their AudioSpecificConfig."""
@@ -82,6 +87,9 @@ class AacTrack:
         if self._samples:
             samples, self._samples = tuple(self._samples), []
             yield SoundChunk(self._start, samples, self._end - self._start)
+
+    def restart(self) -> None:
+        """Its frames are the camera's own: there is nothing to begin anew."""
 
 
 class G711Track:
@@ -173,3 +181,51 @@ class G711Track:
             Sample(bytes(packet), length, True)
             for packet, length in zip(packets, lengths, strict=True)
         )
+
+
+# Packets that are worked on at once: fifty a second, one by one, cost more than all pictures.
+AT_ONCE = 8
+
+
+class SoundLane:
+    """A source's sound on its way through timer and track, some packets at a time."""
+
+    def __init__(self, place: int, track: SoundTrack, timer: RunTimer) -> None:
+        self.place = place
+        self.track = track
+        self._timer = timer
+        self._waiting: list[Packet] = []
+
+    def push(self, packet: Packet) -> Iterator[SoundChunk]:
+        """Take a packet; give the chunks that are full."""
+        self._waiting.append(packet)
+        if len(self._waiting) >= AT_ONCE:
+            yield from self._work()
+
+    def flush(self) -> Iterator[SoundChunk]:
+        """Give all that is left: the segment ends."""
+        yield from self._work()
+        yield from self.track.flush()
+
+    def file_us(self, ticks: int) -> int:
+        """Give a tick of the sound as µs of file time."""
+        return self._timer.file_us(self.place, ticks)
+
+    def _work(self) -> Iterator[SoundChunk]:
+        waiting, self._waiting = self._waiting, []
+        for packet in waiting:
+            stamp = packet.pts if packet.dts is None else packet.dts
+            dts = self._timer.place(packet.track, stamp, packet.arrived_us)
+            yield from self.track.push(packet.data, dts, packet.duration)
+
+
+def sound_track(tracks: tuple[SourceTrack, ...]) -> tuple[int, SoundTrack] | None:
+    """Give the position of the first sound that can be kept, and what keeps it."""
+    for place, track in enumerate(tracks):
+        if track.medium is not Medium.SOUND:
+            continue
+        if track.codec in (g711.ALAW, g711.MULAW):
+            return place, G711Track(track.codec, track.rate, track.channels)
+        if track.codec == "aac" and len(track.extradata) >= 2:
+            return place, AacTrack(track.extradata, track.rate)
+    return None

@@ -18,6 +18,7 @@ RUN_BASE_US = 10 * US
 SLEW_PPM = 500
 # While a connection is young its first packets may come in a burst that waited in the camera.
 SETTLE_US = 3 * US
+LONGEST_SETTLE_US = 10 * US
 EARLY_SETTLING_US = 2 * US
 EARLY_US = US // 4
 # As many packets on a new line of timestamps make it the true one.
@@ -26,7 +27,7 @@ ADOPT_AFTER = 8
 WRAP = 1 << 32
 SLOWEST_FPS = 4
 FADE_PPM = 100
-JITTER_US = US // 10
+JITTER_US = US
 BUCKET_US = 10 * US
 BUCKETS = 6
 # A pause this long may have stopped the camera's clock; then it stays behind for this long.
@@ -104,7 +105,7 @@ class TrackTimer:
     def _by_arrival(self, arrived_us: int) -> int:
         """Where the least delayed packets say it belongs, but after the one before.
 
-        Arrival jitters: as long as the usual step is about right, it is taken.
+        Arrival jitters, pictures do not: as long as the usual step can be right, it is taken.
         """
         ticks = (arrived_us - self._least) * self.rate // US
         if self._last is None:
@@ -125,10 +126,14 @@ class WallJump:
 
 
 class WallClock:
-    """Ties file time to the recorder's UTC. ``utc_minus_monotonic`` is fixed for the run."""
+    """Ties file time to the recorder's UTC. ``utc_minus_monotonic`` is fixed for the run.
 
-    def __init__(self, utc_minus_monotonic: int) -> None:
+    For ``settle_us`` the least delayed picture counts at once, later only bit by bit.
+    """
+
+    def __init__(self, utc_minus_monotonic: int, settle_us: int = SETTLE_US) -> None:
         self._anchor = utc_minus_monotonic
+        self._settle_us = settle_us
         self._offset: int | None = None
         self._first_arrived = 0
         self._last_arrived = 0
@@ -153,7 +158,7 @@ class WallClock:
             self._least[-1] = (bucket, min(self._least[-1][1], offset))
         else:
             self._least.append((bucket, offset))
-        if arrived_us - self._first_arrived < SETTLE_US:
+        if arrived_us - self._first_arrived < self._settle_us:
             self._offset = min(self._offset, offset)
         else:
             self._slew(arrived_us)
@@ -163,7 +168,16 @@ class WallClock:
     @property
     def settled(self) -> bool:
         """Say whether the connection is old enough for its times to move slowly from now on."""
+        return self._last_arrived - self._first_arrived >= self._settle_us
+
+    @property
+    def may_settle(self) -> bool:
+        """Say whether it may be settled by ``settle`` for a good reason."""
         return self._last_arrived - self._first_arrived >= SETTLE_US
+
+    def settle(self) -> None:
+        """Let times move slowly from now on."""
+        self._settle_us = 0
 
     def _slew(self, arrived_us: int) -> None:
         assert self._offset is not None
@@ -228,8 +242,14 @@ class RunTimer:
     The leading track is the picture. A run begins with its first packet that can be kept.
     """
 
-    def __init__(self, rates: tuple[int, ...], leading: int, utc_minus_monotonic: int) -> None:
-        self.wall = WallClock(utc_minus_monotonic)
+    def __init__(
+        self,
+        rates: tuple[int, ...],
+        leading: int,
+        utc_minus_monotonic: int,
+        settle_us: int = SETTLE_US,
+    ) -> None:
+        self.wall = WallClock(utc_minus_monotonic, settle_us)
         self._timers = [TrackTimer(rate) for rate in rates]
         self._leading = leading
         # The leading track's first stamp in µs, and when it came.

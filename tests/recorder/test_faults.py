@@ -129,7 +129,9 @@ def test_bad_stamps_lose_no_frame_and_bend_no_instant(faulted: Recording, name: 
     left = faulted.left(f"{name}_main")
     frames = assert_every_frame(left)
     assert gaps(faulted, name) == []
-    late = [abs(frame.wall_us - frame.stamp.utc_us) for frame in frames]
+    # On a busy machine the cameras themselves are late, all of them alike.
+    beside = {f.stamp.frame: f.wall_us for f in stored_frames(faulted.left("none_main"))}
+    late = [abs(f.wall_us - beside.get(f.stamp.frame, f.stamp.utc_us)) for f in frames]
     off = [by for by in late if by > 120_000]
     # While the stamps stand still there is only the arrival to go by; then they are right again.
     allowed = 60 if name == "repeat" else 0

@@ -1,7 +1,7 @@
 """One interval without footage and its cause."""
 
-from bidwitness.recorder.gaps import SLICE_US, GapKeeper
-from bidwitness.recorder.values import ALL, GapNote
+from bidwitness.recorder.gaps import SILENCE_US, SLICE_US, GapKeeper, Silence
+from bidwitness.recorder.values import ALL, SOUND, GapNote
 from bidwitness.words import GapCause
 
 S = 1_000_000
@@ -53,3 +53,28 @@ def test_a_clock_that_went_back_makes_no_gap() -> None:
     keeper = GapKeeper()
     keeper.ended(10 * S, GapCause.CLOCK)
     assert keeper.resumed(4 * S) is None
+
+
+def test_sound_that_is_a_little_late_is_not_missing() -> None:
+    silence = Silence(wanted=True)
+    silence.begin(10 * S)
+    assert silence.before(10 * S + SILENCE_US) is None
+    silence.heard(13 * S)
+    assert silence.before(14 * S) is None and not silence.silent
+
+
+def test_silence_is_stated_while_it_lasts_and_to_its_end() -> None:
+    silence = Silence(wanted=True)
+    silence.begin(10 * S)
+    silence.heard(11 * S)
+    assert silence.before(20 * S) == GapNote(GapCause.NO_AUDIO, SOUND, 11 * S, 20 * S)
+    assert silence.silent
+    assert silence.before(21 * S) == GapNote(GapCause.NO_AUDIO, SOUND, 20 * S, 21 * S)
+    silence.heard(22 * S)
+    assert not silence.silent
+
+
+def test_sound_that_nobody_wants_is_not_missing() -> None:
+    silence = Silence(wanted=False)
+    silence.begin(10 * S)
+    assert silence.before(99 * S) is None

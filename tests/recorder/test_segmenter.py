@@ -268,11 +268,12 @@ def test_a_burst_at_the_beginning_is_placed_when_it_was_sent(tmp_path: Path) -> 
     ]
     desk = Desk.on(tmp_path)
     segmenter = desk.segmenter(camera.tracks)
-    desk.play(segmenter, packets[:300])
+    desk.play(segmenter, packets[:400])
     settled = segmenter.started_us
     assert settled == UTC0
-    desk.play(segmenter, packets[300:])
+    desk.play(segmenter, packets[400:])
     desk.finish(segmenter)
     first = desk.left().segments[0]
-    assert first.wall == (UTC0, UTC0 + 4 * SECOND)
+    # Not before its beginning was known for good.
+    assert first.wall == (UTC0, UTC0 + 5 * SECOND)
     assert first.anchors[0].recorder_us == settled
