@@ -262,9 +262,12 @@ export class Tile {
   }
 
   #failed(hls: Hls, data: ErrorData): void {
-    if (!data.fatal || this.#closed) return;
+    if (this.#closed) return;
     const status = data.response?.code ?? 0;
-    if (status === 401 || status === 403 || status === 404 || status === 410) {
+    // The right is gone: stop at once, where hls.js would go on and ask for every later entry.
+    const refused = status === 401 || status === 403 || status === 410;
+    if (!data.fatal && !refused) return;
+    if (refused || status === 404) {
       this.view = { kind: 'refused', status };
       hls.destroy();
       return;
