@@ -98,7 +98,8 @@ def test_rewind_shows_what_was_just_recorded(system: RunningSystem) -> None:
     grant(system, session)
     asked = system.clock.utc_us()
     for name, view in watched(system, session).items():
-        assert asked - view.stamps[-1].utc_us < 4 * SECOND, name
+        # An entry of a running playlist is up to six seconds long.
+        assert asked - view.stamps[-1].utc_us < 8 * SECOND, name
         assert "#EXT-X-ENDLIST" not in view.playlist
     end(system, session)
 
@@ -110,7 +111,7 @@ def test_a_kill_in_mid_session_costs_a_second_and_is_stated(system: RunningSyste
     killed_us = system.clock.utc_us()
     system.kill("record")
     wait_until(lambda: not all_ok(system.client), 20, "the cameras to be known as not recorded")
-    wait_until(lambda: all_ok(system.client), 60, "every camera to record again")
+    wait_until(lambda: all_ok(system.client), 90, "every camera to record again")
     system.clock.sleep(3)
     end(system, session)
     assert system.client.post(f"sessions/{session}/verify")["ok"]
