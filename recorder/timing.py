@@ -32,6 +32,9 @@ BUCKET_US = 10 * US
 BUCKETS = 6
 # A pause this long may have stopped the camera's clock; then it stays behind for this long.
 PAUSE_US = 2 * US
+# The years 2000 to 2190: a camera that says another time has none.
+EARLIEST_CAMERA_US = 946_684_800 * US
+LATEST_CAMERA_US = 6_942_672_000 * US
 CONFIRM_US = 3 * US
 
 
@@ -146,7 +149,7 @@ class WallClock:
 
     def observe(self, file_us: int, arrived_us: int, camera_us: int | None) -> WallJump | None:
         """Take a picture's times. Give the jump, once it is certain that there was one."""
-        if camera_us is not None:
+        if camera_us is not None and EARLIEST_CAMERA_US <= camera_us < LATEST_CAMERA_US:
             self._observe_camera(file_us, camera_us)
         offset = arrived_us - file_us
         if self._offset is None:

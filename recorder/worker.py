@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 BACK_OFF_S = (1, 1, 2, 5, 10)
 HEALTHY_US = 60 * US
+CHANGE_US = 10 * US
 # No picture for so long, though sound may come: the camera has stopped.
 PICTURE_STALL_US = 5 * US
 # Fragments of half a second that are written every fifth of one are never older than this.
@@ -65,7 +66,7 @@ class Desk:
 
 def back_off(failures: int) -> int:
     """Give the seconds to wait after so many failures in a row. Pure."""
-    return BACK_OFF_S[min(failures, len(BACK_OFF_S)) - 1] if failures else 0
+    return BACK_OFF_S[min(failures, len(BACK_OFF_S)) - 1] if failures > 0 else 0
 
 
 class _Meter:
@@ -153,10 +154,12 @@ class StreamWorker:
         try:
             while not self._stopping.is_set():
                 began_us = self._clock.monotonic_us()
-                again_at_once = self._try_once(self._sink)
-                healthy = self._clock.monotonic_us() - began_us >= HEALTHY_US
-                failures = 0 if again_at_once or healthy else failures + 1
-                self._wait(back_off(failures))
+                at_once = self._try_once(self._sink)
+                lasted_us = self._clock.monotonic_us() - began_us
+                well = lasted_us >= (CHANGE_US if at_once else HEALTHY_US)
+                failures = 0 if well else failures + 1
+                # A change is followed at once; one after the other is a failure like any.
+                self._wait(back_off(failures - 1 if at_once else failures))
         finally:
             self._detach(lock)
 

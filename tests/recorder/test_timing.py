@@ -181,3 +181,10 @@ def test_sound_with_a_clock_of_its_own_is_placed_by_arrival() -> None:
     sound = run.place(1, 0, 9_500_000)
     assert run.file_us(1, sound) == RUN_BASE_US + 500_000
     assert run.place(1, 160, 9_520_000) == sound + 160
+
+
+def test_a_camera_without_a_calendar_has_no_time() -> None:
+    wall = WallClock(UTC)
+    for nonsense in (-2_208_988_800_000_000, 0, 2**62):
+        wall.observe(RUN_BASE_US, 1_000_000, nonsense)
+    assert wall.camera_us(RUN_BASE_US) is None

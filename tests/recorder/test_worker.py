@@ -333,3 +333,11 @@ def test_a_picture_that_changes_is_recorded_on_in_a_new_run(tmp_path: Path) -> N
         for _, image in decode(path.read_bytes()).pictures
     ]
     assert frames == list(range(125))
+
+
+def test_a_camera_that_changes_all_the_time_is_not_dialled_in_a_storm(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    camera = FakeCamera(seconds=2, sound=None)
+    changes = [FakeSource(camera, lost=GapCause.SOURCE_CHANGED) for _ in range(6)]
+    stage.run(*changes)
+    assert sum(stage.waits[:19]) == 1 + 1 + 2 + 5 + 10
