@@ -7,7 +7,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from playwright.sync_api import Browser, FloatRect, Page, sync_playwright
+from numpy.typing import NDArray
+from playwright.sync_api import Browser, Page, sync_playwright
 from support.needs import absent
 from support.wait import wait_until
 
@@ -30,6 +31,19 @@ ARGUMENTS = (
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 
 Frames = dict[str, int | str | None]
+Image = NDArray[np.uint8]
+
+TILES = """() => [...document.querySelectorAll('figure[data-tile]')].map((tile) => {
+    const video = tile.querySelector('video');
+    const box = video?.getBoundingClientRect();
+    return {
+        name: tile.dataset.tile,
+        view: tile.dataset.view,
+        videoWidth: video?.videoWidth ?? 0,
+        videoHeight: video?.videoHeight ?? 0,
+        box: box && { x: box.x, y: box.y, width: box.width, height: box.height },
+    };
+})"""
 
 
 @contextmanager
@@ -82,30 +96,23 @@ def sign_in(page: Page, username: str, password: str) -> None:
 
 def frames(page: Page) -> Frames:
     """Read a screenshot: per tile its frame number, or what covers it, or None if unreadable."""
-    # First the places, then the picture: the page may not scroll between the two.
-    tiles = [
-        (
-            tile.get_attribute("data-tile") or "",
-            tile.get_attribute("data-view") or "",
-            video.bounding_box(),
-            video.evaluate("video => [video.videoWidth, video.videoHeight]"),
-        )
-        for tile in page.locator("figure[data-tile]").all()
-        for video in tile.locator("video").all()
-    ]
+    # All places at once: tiles come and go between two questions.
+    tiles = page.evaluate(TILES)
     shot = np.frombuffer(page.screenshot(), np.uint8)
-    image = cv2.imdecode(shot, cv2.IMREAD_COLOR)
-    assert image is not None
+    decoded = cv2.imdecode(shot, cv2.IMREAD_COLOR)
+    assert decoded is not None
+    image = np.asarray(decoded, np.uint8)
     found: Frames = {}
-    for name, view, box, (width, height) in tiles:
-        if view != "picture" or box is None or not width:
-            found[name] = view
+    for tile in tiles:
+        if tile["view"] != "picture" or not tile["videoWidth"]:
+            found[tile["name"]] = tile["view"]
         else:
-            found[name] = read_bars(np.asarray(_picture(image, box, width / height), np.uint8))
+            picture = _picture(image, tile["box"], tile["videoWidth"] / tile["videoHeight"])
+            found[tile["name"]] = read_bars(picture)
     return found
 
 
-def _picture(image: np.ndarray, box: FloatRect, aspect: float) -> np.ndarray:
+def _picture(image: Image, box: dict[str, float], aspect: float) -> Image:
     """Cut out the picture that is fitted into a video element's box."""
     width = min(box["width"], box["height"] * aspect)
     height = width / aspect
@@ -151,14 +158,15 @@ def clock_us(page: Page) -> int:
 
 
 def settled(page: Page, timeout: float = 15) -> list[int]:
-    """Wait until the tiles stand still, none loading, and give their frame numbers."""
+    """Wait until the replay says it stands, and does; give the frame numbers of its tiles."""
     last: list[Frames] = [{}]
 
     def still() -> bool:
+        stands = page.locator(".replay[aria-busy=false]").count() == 1
         now = frames(page)
         same = now == last[0] and all(isinstance(number, int) for number in now.values())
         last[0] = now
-        return bool(now) and same
+        return stands and bool(now) and same
 
     wait_until(still, timeout, "the tiles to stand still")
     return [number for number in last[0].values() if isinstance(number, int)]

@@ -70,6 +70,11 @@ export class Replay {
     return this.#playing && this.#heldSince !== null;
   }
 
+  /** Not every tile shows yet what it is to show. */
+  get busy(): boolean {
+    return this.#settling !== null || this.waiting || this.#looking !== null;
+  }
+
   get rate(): number {
     return this.clock.rate;
   }
@@ -185,7 +190,10 @@ export class Replay {
   settle(time: Micros): Promise<void> {
     this.clock.seek(time);
     this.#next = Math.round(time);
-    this.#settling ??= this.#settleAll().finally(() => (this.#settling = null));
+    this.#settling ??= this.#settleAll().finally(() => {
+      this.#settling = null;
+      this.onStep();
+    });
     return this.#settling;
   }
 

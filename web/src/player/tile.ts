@@ -150,7 +150,7 @@ export class Tile {
     const place = this.placeOf(time);
     if (this.#stuck() || place.kind !== 'media') return;
     this.media.playbackRate = 1;
-    await this.#arrived();
+    await this.#arrived(place.media);
     this.#judge(place.media);
   }
 
@@ -199,16 +199,17 @@ export class Tile {
     this.media.currentTime = media;
   }
 
-  async #arrived(): Promise<void> {
+  async #arrived(target: number): Promise<void> {
     const until = performance.now() + SEEK_WAIT_MS;
-    const before = this.painted;
     let seeked: number | null = null;
     while (!this.#closed && performance.now() < until) {
       await new Promise((resolve) => requestAnimationFrame(resolve));
       if (this.media.seeking || this.media.readyState < 2) continue;
       seeked ??= performance.now();
-      // A seek inside the frame already shown may paint nothing new.
-      if (this.painted !== before || performance.now() - seeked > PAINT_WAIT_MS) return;
+      const early = target - (this.painted ?? -Infinity);
+      // The frame that holds the target; frames of uneven length are not waited for long.
+      const there = early > -0.002 && early < this.grid.seconds * 1.2;
+      if (there || performance.now() - seeked > PAINT_WAIT_MS) return;
     }
   }
 

@@ -33,6 +33,7 @@ export class Stage {
   end = $state(0);
   playing = $state(false);
   waiting = $state(false);
+  busy = $state(false);
   rate = $state(1);
   loop = $state.raw<Interval | null>(null);
   views = $state.raw<Record<string, TileView>>({});
@@ -212,6 +213,7 @@ export class Stage {
     this.end = this.replay.end;
     this.playing = this.replay.playing;
     this.waiting = this.replay.waiting;
+    this.busy = this.replay.busy;
     this.rate = this.replay.rate;
     const views: Record<string, TileView> = {};
     for (const [key, tile] of this.replay.tiles) views[key] = tile.view;
