@@ -116,7 +116,13 @@ def _check_package(settings: Settings, package: Path) -> list[str]:
 
 def show(proof: Proof, console: Console) -> None:
     """Print the table and the verdict."""
-    table = Table("camera", "frames", "seconds", "gaps", "bytes", "SHA-256", "", title="Recorded")
+    table = Table(title="Recorded")
+    # A name is never cut, however narrow the terminal.
+    table.add_column(
+        "camera", no_wrap=True, min_width=max((len(c.camera) for c in proof.cameras), default=0)
+    )
+    for heading in ("frames", "seconds", "gaps", "bytes", "SHA-256", ""):
+        table.add_column(heading)
     for camera in proof.cameras:
         table.add_row(
             camera.camera,
