@@ -1,5 +1,6 @@
 """Shared helpers are in ``support`` (this folder is put on the path); shared fixtures are here."""
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,13 @@ from support.seaweed import Seaweed, running_seaweed
 from bidwitness.storage.index.database import Database, open_database, upgrade
 
 # On a busy machine the time of one example says nothing about the code.
-settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# In CI the same examples every time; at a desk new ones.
+settings.register_profile(
+    "here",
+    derandomize="CI" in os.environ,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("here")
 
 
