@@ -26,6 +26,16 @@ class Door:
     location: str = ""
 
 
+def admit(address: CameraAddress, ip: str) -> None:
+    """Make sure that a media library may go to ``ip``, where ``address`` resolved to.
+
+    What RTSP in HTTP answers is not asked first: its tunnel only opens with the login.
+    Raises ``CameraError`` or ``InvalidInput``, with what to do.
+    """
+    if address.scheme != "rtsph":
+        check_door(knock(address, ip), address)
+
+
 def knock(address: CameraAddress, ip: str) -> Door:
     """Send DESCRIBE without a login to ``ip``, which is where ``address`` resolved to.
 

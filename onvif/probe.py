@@ -18,7 +18,7 @@ from bidwitness.onvif.devices import (
     choose_profiles,
     clock_message,
 )
-from bidwitness.rtsp import check_door, knock
+from bidwitness.rtsp import admit
 from bidwitness.words import StreamRole
 
 logger = logging.getLogger(__name__)
@@ -170,8 +170,7 @@ def messages_about(streams: list[ProbedStream]) -> list[str]:
 
 def _look(address: CameraAddress, role: StreamRole, allow_loopback: bool) -> ProbedStream:
     ip = resolve_camera(address, allow_loopback=allow_loopback)
-    if address.scheme != "rtsph":
-        check_door(knock(address, ip), address)
+    admit(address, ip)
     said = _run(
         {
             "what": "stream",

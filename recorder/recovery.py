@@ -43,7 +43,7 @@ from bidwitness.storage.spool.table import (
     OpenFragment,
     OpenHeader,
     OpenTable,
-    in_force,
+    best_anchors,
     read_table,
 )
 from bidwitness.words import ClockQuality, GapCause
@@ -116,7 +116,7 @@ def _recover(volume: Path, stream: str, stem: Path, files: Files, chain: Chain) 
         files.sync_dir(part.parent)
     anchors = _anchors(whole)
     if not (stream_dir(volume, stream) / NOT_WANTED).is_file():
-        _state_gap_before(anchors[0].recorder_us, chain)
+        _state_gap_before(anchors[0].recorder_us, whole.header, chain)
     _journal(path, whole, anchors, chain)
     _drop(files, table_path)
     log.warning(
@@ -193,16 +193,17 @@ def _sync_file(files: Files, path: Path) -> None:
         files.close(handle)
 
 
-def _state_gap_before(start_us: int, chain: Chain) -> None:
-    """A run's first seconds tell since when footage was missing; the crash came before that."""
+def _state_gap_before(start_us: int, header: OpenHeader, chain: Chain) -> None:
+    """Only a run's first seconds tell until when footage was missing; the crash came in them."""
     since = chain.until_us
     if since is None or since >= start_us:
         return
+    cause = header.missing or GapCause.UNKNOWN.value
     chain.append(
         since,
         lambda place: GapFacts(
-            *(place, GapCause.UNKNOWN.value, ALL, since, start_us),
-            "The recorder crashed before it had stated the cause.",
+            *(place, cause, ALL, since, start_us),
+            "The recorder crashed again before it had stated this gap.",
         ),
         {},
     )
@@ -230,7 +231,11 @@ def _anchors(whole: _Whole) -> list[AnchorPoint]:
     own = dict(whole.header.timescales)[last.place.track]
     end = last.place.end * scale // own
     end_us = last.wall_us + last.place.duration * US // own
-    known = [anchor for anchor in in_force(whole.anchors) if anchor.ticks < end]
+    known = [
+        anchor
+        for anchor in best_anchors(whole.header, whole.anchors, whole.fragments)
+        if anchor.ticks < end
+    ]
     if not known:
         known = [AnchorPoint(first.place.dts * scale // own, 0, first.wall_us, None)]
     passed = end_us - known[-1].recorder_us

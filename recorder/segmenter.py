@@ -14,7 +14,8 @@ from bidwitness.recorder.gaps import Silence
 from bidwitness.recorder.nal import config_of, parse_access_unit
 from bidwitness.recorder.packets import Packet, SourceLost, SourceTrack
 from bidwitness.recorder.sound import SoundChunk, SoundLane, sound_track
-from bidwitness.recorder.timing import LONGEST_SETTLE_US, SETTLE_US, RunTimer, WallJump
+from bidwitness.recorder.ticks import SETTLE_US
+from bidwitness.recorder.timing import LONGEST_SETTLE_US, RunTimer, WallJump
 from bidwitness.recorder.values import ALL, Begin, End, GapNote, Piece, SegmentSink
 from bidwitness.storage.media.boxes import read_init
 from bidwitness.storage.media.fragments import Sample, write_fragment
@@ -58,6 +59,7 @@ class Segmenter:
         segment_us: int,
         utc_minus_monotonic: int,
         sound_wanted: bool,
+        missing: GapCause | None = None,
     ) -> None:
         self.cuts: tuple[int, ...] = ()
         self.frames = 0
@@ -67,6 +69,7 @@ class Segmenter:
         self._stream = stream
         self._tracks = tracks
         self._sink = sink
+        self._missing = missing
         self._segment_us = segment_us
         self._forced_us = min(segment_us + FORCED_AFTER_US, LONGEST_US)
         self._picture = next(i for i, t in enumerate(tracks) if t.medium is Medium.PICTURE)
@@ -276,6 +279,7 @@ class Segmenter:
             *(self._init_id, len(self._init)),
             tuple((t.id, t.medium.value, t.codec, t.timescale) for t in read_init(self._init)),
             source if source in (ALAW, MULAW) else None,
+            self._missing.value if self._missing is not None and self._segment == 0 else None,
         )
         self._anchors = [anchor]
         self._open = True

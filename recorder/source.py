@@ -12,6 +12,7 @@ from bidwitness.clock import Clock
 from bidwitness.errors import CameraError, InvalidInput
 from bidwitness.recorder.nal import H264, HEVC
 from bidwitness.recorder.packets import Packet, SourceLost, SourceTrack
+from bidwitness.rtsp import admit
 from bidwitness.storage.media.g711 import ALAW, MULAW
 from bidwitness.words import GapCause, Medium
 
@@ -112,10 +113,11 @@ class RtspOpener:
     def __call__(self, address: CameraAddress, *, with_sound: bool) -> RtspSource:
         """Connect and read the description.
 
-        Raises ``CameraError`` if there is no camera, no such stream, no right login or no video;
-        ``InvalidInput`` for a place where no camera may be.
+        Raises ``CameraError`` if there is no camera, no right login or no video; ``InvalidInput``
+        for a place where no camera may be, no such stream, or a login that would go in clear.
         """
         host = resolve_camera(address, allow_loopback=self._allow_loopback)
+        admit(address, host)
         # A certificate names the host, not its number.
         target = address.host if address.scheme == "rtsps" else host
         options = {

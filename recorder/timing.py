@@ -1,33 +1,21 @@
-"""Time of a run: from what the camera stamps and when it arrives to file ticks and UTC. Pure.
+"""The wall of a run: what ties its file time to the recorder's UTC and to the camera's. Pure.
 
-Two things are kept apart. *File ticks* must only run on: a stamp that cannot be true (backwards,
-repeated, from the future) is replaced, and if the camera stays with it, its new line is joined to
-the old one. *The wall* ties file ticks to the recorder's UTC: the least delayed picture tells how
-far the camera's clock is from ours, and the tie then moves by at most 500 ppm.
+The least delayed picture tells how far the camera's clock is from ours; the tie then moves by at
+most 500 ppm. (What makes file ticks of stamps is ``ticks``.)
 """
 
 from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass
 
+from bidwitness.recorder.ticks import EARLY_SETTLING_US, SETTLE_US, TrackTimer
 from bidwitness.storage.spool.blob import US
 from bidwitness.words import ClockQuality
 
 # A run's file time begins here, so that sound a little before the first picture fits.
 RUN_BASE_US = 10 * US
 SLEW_PPM = 500
-# While a connection is young its first packets may come in a burst that waited in the camera.
-SETTLE_US = 3 * US
 LONGEST_SETTLE_US = 10 * US
-EARLY_SETTLING_US = 2 * US
-EARLY_US = US // 4
-# As many packets on a new line of timestamps make it the true one.
-ADOPT_AFTER = 8
-# RTP counts in 32 bits: at 90 kHz it starts again after 13 h 15 min.
-WRAP = 1 << 32
-SLOWEST_FPS = 4
-FADE_PPM = 100
-JITTER_US = US
 BUCKET_US = 10 * US
 BUCKETS = 6
 # A pause this long may have stopped the camera's clock; then it stays behind for this long.
@@ -36,87 +24,6 @@ PAUSE_US = 2 * US
 EARLIEST_CAMERA_US = 946_684_800 * US
 LATEST_CAMERA_US = 6_942_672_000 * US
 CONFIRM_US = 3 * US
-
-
-class TrackTimer:
-    """Gives each packet of one track its file tick; they only ever rise."""
-
-    def __init__(self, rate: int) -> None:
-        self.rate = rate
-        self._shift = 0
-        self._candidate: int | None = None
-        self._on_candidate = 0
-        self._last: int | None = None
-        self._last_arrived = 0
-        self._step = max(1, rate // 25)
-        # Arrival minus file time of the least delayed packet, and when the first one came.
-        self._least = 0
-        self._first_arrived = 0
-        self.corrected = 0
-
-    def start(self, raw: int, file_ticks: int, arrived_us: int) -> None:
-        """Say that the stamp ``raw`` is ``file_ticks``, before the first packet is placed."""
-        self._shift = file_ticks - raw
-        self._least = arrived_us - file_ticks * US // self.rate
-        self._first_arrived = self._last_arrived = arrived_us
-
-    def place(self, raw: int | None, arrived_us: int) -> int:
-        """Give the file tick of a packet stamped ``raw`` (None: no stamp)."""
-        placed = None if raw is None else self._by_stamp(raw, arrived_us)
-        if placed is None:
-            placed = self._by_arrival(arrived_us)
-            self.corrected += 1
-            if raw is not None:
-                self._candidate, self._on_candidate = placed - raw, 1
-        elif self._last is not None and self._candidate is None:
-            # What a step usually is; after a hole it says nothing.
-            step = placed - self._last
-            if step <= self.rate // SLOWEST_FPS:
-                self._step = step
-        # The camera's clock may be slower than ours: what was the least delay once fades.
-        elapsed = max(0, arrived_us - self._last_arrived)
-        fading = self._least + elapsed * FADE_PPM // US
-        self._least = min(fading, arrived_us - placed * US // self.rate)
-        self._last, self._last_arrived = placed, arrived_us
-        return placed
-
-    def _by_stamp(self, raw: int, arrived_us: int) -> int | None:
-        if self._plausible(raw + self._shift, arrived_us):
-            self._candidate = None
-            return raw + self._shift
-        for wrapped in (self._shift + WRAP, self._shift - WRAP):
-            near = self._last is not None and abs(raw + wrapped - self._last) < 10 * self.rate
-            if near and self._plausible(raw + wrapped, arrived_us):
-                self._shift = wrapped
-                return raw + wrapped
-        if self._candidate is None or not self._plausible(raw + self._candidate, arrived_us):
-            return None
-        self._on_candidate += 1
-        placed = raw + self._candidate
-        if self._on_candidate >= ADOPT_AFTER:
-            self._shift, self._candidate = self._candidate, None
-        return placed
-
-    def _plausible(self, ticks: int, arrived_us: int) -> bool:
-        """A packet comes after the one before, and not before it was made."""
-        if ticks < 0 or (self._last is not None and ticks <= self._last):
-            return False
-        young = arrived_us - self._first_arrived < SETTLE_US
-        early = self._least - (arrived_us - ticks * US // self.rate)
-        return early <= (EARLY_SETTLING_US if young else EARLY_US)
-
-    def _by_arrival(self, arrived_us: int) -> int:
-        """Where the least delayed packets say it belongs, but after the one before.
-
-        Arrival jitters, pictures do not: as long as the usual step can be right, it is taken.
-        """
-        ticks = (arrived_us - self._least) * self.rate // US
-        if self._last is None:
-            return ticks
-        usual = self._last + self._step
-        if abs(ticks - usual) * US <= JITTER_US * self.rate:
-            return usual
-        return max(ticks, self._last + max(1, self._step // 4))
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,6 +197,7 @@ class StreamWorker:
                 segment_us=self._desk.segment_us,
                 utc_minus_monotonic=self._anchor.utc_minus_monotonic,
                 sound_wanted=wanted.record_sound and self._had_sound,
+                missing=self._keeper.cause,
             )
             segmenter.cuts = wanted.cuts
             self._connected, self._message = True, None

@@ -32,6 +32,18 @@ print(json.dumps({
 """
 
 
+def run(*command: str | Path) -> None:
+    done = subprocess.run(
+        command,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout
+
+
 def probe(python: Path, cwd: Path) -> dict[str, object]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     done = subprocess.run(
@@ -51,12 +63,7 @@ def probe(python: Path, cwd: Path) -> dict[str, object]:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", target, ROOT],
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", target, ROOT)
     return next(target.glob("*.whl"))
 
 
@@ -65,12 +72,7 @@ def clean_environment(folder: Path, *install: str) -> Path:
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     lend_packages(python)
-    subprocess.run(
-        [python, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", *install],
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
+    run(python, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", *install)
     return python
 
 

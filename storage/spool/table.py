@@ -12,10 +12,10 @@ import json
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bidwitness.errors import DamageFound
-from bidwitness.storage.spool.blob import Fragment, SegmentTable, WallPoint
+from bidwitness.storage.spool.blob import US, Fragment, SegmentTable, WallPoint
 
 _HEADER, _FRAGMENT, _ANCHOR = 0, 1, 2
 _FRAME = struct.Struct("<BH")
@@ -31,7 +31,8 @@ class OpenHeader:
     """What is known of a segment when it begins.
 
     ``tracks``: (track id, medium, codec as RFC 6381, ticks a second), in the order of the init;
-    ``source_codec`` is G.711's name if the sound came as that.
+    ``source_codec`` is G.711's name if the sound came as that. ``missing`` is the cause for which
+    footage was missing before a run's first segment, if it was.
     """
 
     stream: str
@@ -42,6 +43,7 @@ class OpenHeader:
     init_size: int
     tracks: tuple[tuple[int, str, str, int], ...]
     source_codec: str | None = None
+    missing: str | None = None
 
     @property
     def timescales(self) -> tuple[tuple[int, int], ...]:
@@ -94,7 +96,8 @@ def wall_points(
     header: OpenHeader, anchors: Sequence[AnchorPoint], fragments: Sequence[OpenFragment]
 ) -> tuple[WallPoint, ...]:
     """Give what ties ticks to the wall: the anchors, or the fragments where there is none."""
-    points = [WallPoint(anchor.ticks, anchor.recorder_us) for anchor in in_force(anchors)]
+    known = best_anchors(header, anchors, fragments)
+    points = [WallPoint(anchor.ticks, anchor.recorder_us) for anchor in known]
     scale = header.timescales[0][1]
     scales = dict(header.timescales)
     for item in fragments if not points else ():
@@ -117,6 +120,33 @@ def in_force(anchors: Sequence[AnchorPoint]) -> list[AnchorPoint]:
     return kept
 
 
+def best_anchors(
+    header: OpenHeader, anchors: Sequence[AnchorPoint], fragments: Sequence[OpenFragment]
+) -> list[AnchorPoint]:
+    """Give the anchors in force, the first one as early as all that came since makes it.
+
+    A run's first picture comes late: the camera had to be asked for it. Until the run settles, and
+    writes its first anchor anew, each fragment is placed by the least delayed picture so far.
+    """
+    known = in_force(anchors)
+    if header.run_seq > 0 or len(anchors) != 1:
+        return known
+    first, (leading, scale) = known[0], header.timescales[0]
+    late = [
+        first.recorder_us + (item.place.dts - first.ticks) * US // scale - item.wall_us
+        for item in fragments
+        if item.place.track == leading
+    ]
+    shift = max([0, *late])
+    return [
+        replace(
+            first,
+            monotonic_us=first.monotonic_us - shift,
+            recorder_us=first.recorder_us - shift,
+        )
+    ]
+
+
 def encode_header(header: OpenHeader) -> bytes:
     """Give a table's first entry."""
     facts = {
@@ -129,6 +159,7 @@ def encode_header(header: OpenHeader) -> bytes:
         "init_size": header.init_size,
         "tracks": [list(track) for track in header.tracks],
         "source_codec": header.source_codec,
+        "missing": header.missing,
     }
     return _framed(_HEADER, json.dumps(facts, separators=(",", ":")).encode())
 

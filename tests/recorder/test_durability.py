@@ -1,11 +1,12 @@
 """A crash after every single step of recording, in five ways, and what recovery makes of it."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.crash import Crash, Disk, RecordingFiles
-from support.desk import STREAM, Desk, Left
+from support.desk import STREAM, UTC0, Desk, Left
 from support.fake_source import FakeCamera, during, without
 
 from bidwitness.recorder.chain import Chain
@@ -157,3 +158,55 @@ def test_a_journalled_gap_is_durable_at_once(tmp_path: Path) -> None:
     disk.leave(Crash.NOTHING, tmp_path / "v", new)
     (gap,) = Left(new).gaps
     assert gap.cause == "offline"
+
+
+@pytest.mark.parametrize(
+    ("missing", "stated"), [(GapCause.OFFLINE, "offline"), (None, "unknown")], ids=str
+)
+def test_a_crash_in_a_runs_first_seconds_keeps_why_there_was_nothing_before_it(
+    tmp_path: Path, missing: GapCause | None, stated: str
+) -> None:
+    desk = Desk.on(tmp_path)
+    camera = FakeCamera(seconds=6)
+    segmenter = desk.segmenter(camera.tracks)
+    desk.play(segmenter, camera.packets())
+    desk.finish(segmenter)
+    again = [
+        replace(packet, arrived_us=packet.arrived_us + 26_000_000)
+        for packet in camera.packets()
+        if packet.arrived_us < camera.packets()[0].arrived_us + 2_000_000
+    ]
+    desk.play(desk.segmenter(camera.tracks, missing=missing), again)
+    desk.writer.work(sync=True)
+    desk.sink.let_go()
+    Desk.on(tmp_path)
+    left = Left(tmp_path)
+    last = left.segments[-1]
+    assert last.start - left.segments[-2].end > 15_000_000
+    (gap,) = left.gaps
+    assert (gap.cause, gap.start, gap.end) == (stated, left.segments[-2].end, last.start)
+
+
+def test_a_crash_before_a_run_settles_keeps_the_least_delayed_pictures_time(
+    tmp_path: Path,
+) -> None:
+    """The first pictures come 160 ms late: the camera had to be asked for them."""
+    desk = Desk.on(tmp_path)
+    camera = FakeCamera(seconds=5)
+    packets = camera.packets()
+    asked_us = packets[0].arrived_us
+    late = [replace(p, arrived_us=max(p.arrived_us, asked_us + 160_000)) for p in packets]
+    segmenter = desk.segmenter(camera.tracks, segment_s=60)
+    desk.play(segmenter, late)
+    desk.writer.work(sync=True)
+    desk.sink.let_go()
+    Desk.on(tmp_path)
+    (segment,) = Left(tmp_path).segments
+    assert segment.start == UTC0
+    assert abs((segment.end - segment.start) - segment_us_of(tmp_path)) <= 1
+
+
+def segment_us_of(volume: Path) -> int:
+    """Give how long the stored pictures last by their own ticks."""
+    (dts, _), *_, (last, duration) = Left(volume).fragments_of(1)
+    return (last + duration - dts) * 100 // 9

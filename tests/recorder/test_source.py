@@ -33,9 +33,10 @@ def simulator() -> Iterator[RunningSimulator]:
 
 
 @contextmanager
-def answering(data: bytes) -> Iterator[int]:
-    """A server that says the same to everybody; gives its port."""
+def answering(data: bytes, heard: list[bytes] | None = None) -> Iterator[int]:
+    """A server that says the same to everybody; gives its port. ``heard``: what it was asked."""
     listener = socket.create_server(("127.0.0.1", 0))
+    asked = [] if heard is None else heard
 
     def serve() -> None:
         while True:
@@ -44,7 +45,7 @@ def answering(data: bytes) -> Iterator[int]:
             except OSError:
                 return
             with connection:
-                connection.recv(1000)
+                asked.append(connection.recv(1000))
                 connection.sendall(data)
 
     thread = threading.Thread(target=serve, daemon=True)
@@ -71,33 +72,61 @@ def test_a_login_of_any_characters_is_sent_right(simulator: RunningSimulator) ->
     source.close()
 
 
-@pytest.mark.parametrize("login", [("", ""), ("管理员", "wrong"), ("nobody", PASSWORD)])
+@pytest.mark.parametrize("login", [("管理员", "wrong"), ("nobody", PASSWORD)])
 def test_a_wrong_login(simulator: RunningSimulator, login: tuple[str, str]) -> None:
     address = parse_camera_address(simulator.url("locked", login=False)).with_login(*login)
     said = refusal(address)
     assert said == "The camera at 127.0.0.1 refuses this user name or password."
 
 
+def test_no_login(simulator: RunningSimulator) -> None:
+    said = refusal(parse_camera_address(simulator.url("locked", login=False)))
+    assert said == "The camera wants a user name and a password."
+
+
+@pytest.mark.parametrize(
+    ("answer", "fix"),
+    [
+        (
+            "401 Unauthorized\r\nWWW-Authenticate: Basic realm=x",
+            "Switch it to Digest, or use rtsps",
+        ),
+        ("302 Found\r\nLocation: rtsp://192.0.2.7/", "Give the address it really is at"),
+    ],
+)
+def test_a_login_is_neither_sent_in_clear_nor_to_another_host(answer: str, fix: str) -> None:
+    heard: list[bytes] = []
+    with answering(f"RTSP/1.0 {answer}\r\nCSeq: 1\r\n\r\n".encode(), heard) as port:
+        said = refusal(parse_camera_address(f"rtsp://u:secret@127.0.0.1:{port}/x"))
+    assert fix in said
+    assert len(heard) == 1 and b"Authorization" not in heard[0] and b"secret" not in heard[0]
+
+
 def test_no_such_path(simulator: RunningSimulator) -> None:
     address = dataclasses.replace(parse_camera_address(simulator.url("open")), path="/nothing")
-    assert refusal(address) == "The camera at 127.0.0.1 has no stream at this path."
+    assert refusal(address) == "The camera answers, but has no stream of this path."
 
 
 def test_nobody_there() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     said = refusal(parse_camera_address(f"rtsp://u:secret@127.0.0.1:{port}/x"))
-    assert said == "The camera at 127.0.0.1 does not answer."
+    assert said == f"Nothing listens at port {port} of 127.0.0.1."
 
 
 @pytest.mark.parametrize(
-    "data",
-    [b"HTTP/1.1 200 OK\r\n\r\nhello", b"\x16\x03\x01", b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n"],
+    ("data", "message"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\nhello", "What answers there does not speak RTSP."),
+        (b"\x16\x03\x01", "What answers there does not speak RTSP."),
+        (b"", "The camera hung up without an answer."),
+        (b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n", "The camera at 127.0.0.1 "),
+    ],
 )
-def test_not_a_camera(data: bytes) -> None:
+def test_not_a_camera(data: bytes, message: str) -> None:
     with answering(data) as port:
         said = refusal(parse_camera_address(f"rtsp://u:secret@127.0.0.1:{port}/x"))
-    assert said.startswith("The camera at 127.0.0.1 ") and "secret" not in said
+    assert said.startswith(message) and "secret" not in said
 
 
 def test_loopback_is_refused_outside_tests(simulator: RunningSimulator) -> None:

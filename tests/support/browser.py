@@ -108,7 +108,8 @@ def frames(page: Page) -> Frames:
             found[tile["name"]] = tile["view"]
         else:
             picture = _picture(image, tile["box"], tile["videoWidth"] / tile["videoHeight"])
-            found[tile["name"]] = read_bars(picture)
+            # While the page scrolls, a tile may have left the sight.
+            found[tile["name"]] = read_bars(picture) if picture.size else None
     return found
 
 
@@ -118,6 +119,8 @@ def _picture(image: Image, box: dict[str, float], aspect: float) -> Image:
     height = width / aspect
     left = box["x"] + (box["width"] - width) / 2
     top = box["y"] + (box["height"] - height) / 2
+    if top < 0 or left < 0:
+        return image[:0]
     return image[round(top) : round(top + height), round(left) : round(left + width)]
 
 

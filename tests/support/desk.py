@@ -15,6 +15,7 @@ from bidwitness.storage.media.boxes import read_fragment, split_pieces
 from bidwitness.storage.spool.files import Files, SystemFiles
 from bidwitness.storage.spool.journal import JournalEntry, journal_days, read_journal
 from bidwitness.storage.spool.layout import journal_path
+from bidwitness.words import GapCause
 
 STREAM = "cam1main"
 # The first packet arrives at this UTC.
@@ -42,7 +43,11 @@ class Desk:
         return cls(volume, seam, clock, writer, writer.sink(STREAM))
 
     def segmenter(
-        self, tracks: tuple[SourceTrack, ...], segment_s: float = 4, sound_wanted: bool = True
+        self,
+        tracks: tuple[SourceTrack, ...],
+        segment_s: float = 4,
+        sound_wanted: bool = True,
+        missing: GapCause | None = None,
     ) -> Segmenter:
         return Segmenter(
             STREAM,
@@ -51,6 +56,7 @@ class Desk:
             segment_us=int(segment_s * 1e6),
             utc_minus_monotonic=OFFSET,
             sound_wanted=sound_wanted,
+            missing=missing,
         )
 
     def play(self, segmenter: Segmenter, packets: list[Packet], every_us: int = 200_000) -> None:

@@ -65,6 +65,18 @@ class RunningSystem:
     def wait_state(self, session_id: str, state: str, seconds: float = 60) -> None:
         wait_until(lambda: self.state(session_id) == state, seconds, f"the session to be {state}")
 
+    def record_on(self, seconds: float) -> None:
+        """Return when every stream has that much more playable footage than exists now."""
+        until = self.clock.utc_us() + int(seconds * SECOND)
+
+        def recorded() -> bool:
+            streams = [s for camera in self.client.all("cameras") for s in camera["streams"]]
+            return all(
+                ((s.get("health") or {}).get("last_fragment_us") or 0) > until for s in streams
+            )
+
+        wait_until(recorded, seconds + 60, f"{seconds} s more of every stream")
+
     def kill(self, process: str) -> None:
         """kill -9 one of our processes (with the workers it started); ``serve`` restarts it."""
         os.killpg(self.server.pids()[process], signal.SIGKILL)

@@ -1,5 +1,7 @@
 """The fragment table of an open segment."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,3 +85,20 @@ def test_instants_come_from_anchors_or_else_from_fragments() -> None:
     anchor = encode_anchor(AnchorPoint(90_000, 5, 99_000_000, 98_000_000))
     tied = read_table(encode_header(HEADER) + anchor + encode_fragment(fragment))
     assert tied.as_segment_table().wall_of(2, 16_000) == 100_000_000
+
+
+def test_until_a_run_settles_its_least_delayed_picture_ties_it() -> None:
+    first = encode_anchor(AnchorPoint(90_000, 5_000_000, 99_000_000, None))
+    fragments = [
+        OpenFragment(Fragment(1, 1100, 10, 90_000 + ticks, 45_000, True), 12, wall, bytes(32))
+        for ticks, wall in ((0, 99_000_000), (45_000, 99_340_000), (90_000, 99_840_000))
+    ]
+    young = (
+        encode_header(replace(HEADER, run_seq=0))
+        + first
+        + b"".join(map(encode_fragment, fragments))
+    )
+    assert read_table(young).as_segment_table().wall_of(1, 90_000) == 98_840_000
+    # Settled: what the anchor says now is meant.
+    again = encode_anchor(AnchorPoint(90_000, 5_000_000, 99_000_000, None))
+    assert read_table(young + again).as_segment_table().wall_of(1, 90_000) == 99_000_000
