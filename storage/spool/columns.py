@@ -142,8 +142,10 @@ def _chains(values: Ints, firsts: Ints, counts: Ints, ends: Ints) -> tuple[Ints,
     """
     total = len(values)
     step = 2 + (values >> 1 & 1) + (values >> 2 & 1)
-    following = np.minimum(np.arange(total) + step, total)
-    jump = np.concatenate([following, np.array([total])])
+    # One place behind the end, so that numbers which are not there are not taken for the end.
+    following = np.minimum(np.arange(total) + step, total + 1)
+    behind = np.array([total + 1, total + 1])
+    jump = after = np.concatenate([following, behind])
     places = firsts[:, None]
     longest = int(counts.max(initial=0))
     while places.shape[1] < longest:
@@ -154,7 +156,6 @@ def _chains(values: Ints, firsts: Ints, counts: Ints, ends: Ints) -> tuple[Ints,
     chosen = places[used]
     reached = firsts.copy()
     last = np.flatnonzero(counts > 0)
-    after = np.concatenate([following, np.array([total])])
     reached[last] = after[places[last, counts[last] - 1]]
     if np.any(chosen >= total) or np.any(reached != ends):
         raise DamageFound("A fragment table does not end where its fragments do.")

@@ -90,5 +90,13 @@ def test_what_is_no_table(blob: bytes) -> None:
         decode_columns([blob])
 
 
+def test_a_last_fragment_that_lacks_a_number_is_torn() -> None:
+    fragments = (Fragment(1, 0, 10, 0, 64, False), Fragment(1, 10, 10, 64, 65, False))
+    blob = encode_table(SegmentTable(((1, 8000),), (WallPoint(0, 0),), fragments))
+    for decode in (decode_table, lambda data: decode_columns([data])):
+        with pytest.raises(DamageFound):
+            decode(blob[:-1])
+
+
 def test_none() -> None:
     assert len(decode_columns([]).table) == 0
