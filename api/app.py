@@ -34,6 +34,7 @@ from bidwitness.api import (
     users,
 )
 from bidwitness.api.deps import Parts
+from bidwitness.api.hints import Hints
 from bidwitness.api.limits import LoginLimiter, Tries
 from bidwitness.api.pages import pages
 from bidwitness.api.security import Guard
@@ -95,6 +96,7 @@ def create_app(
         limiter=LoginLimiter(clock),
         secrets=SecretBox(settings.secret_key_file),
         tries=Tries(),
+        hints=Hints(settings),
     )
     app = FastAPI(
         title="BidWitness",

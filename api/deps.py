@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from bidwitness.api.hints import Hints
 from bidwitness.api.limits import LoginLimiter, Tries
 from bidwitness.api.security import COOKIE, Front
 from bidwitness.clock import Clock
@@ -34,6 +35,7 @@ class Parts:
     secrets: SecretBox
     # Taken while a camera is tried out: each is a process of its own for some seconds.
     tries: Tries
+    hints: Hints
 
     @property
     def login_limits(self) -> logins.Limits:

@@ -80,7 +80,9 @@ def new_export(body: ExportBody, user: Me, parts: ThePartsOf) -> ExportAnswer:
                 "streams": {s.view.stream_id: list(s.permissions) for s in share.streams},
             },
         )
-        return _answer(job, None)
+        answer = _answer(job, None)
+    parts.hints.tell(answer.id)
+    return answer
 
 
 @router.get("/{export_id}")

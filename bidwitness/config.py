@@ -4,6 +4,7 @@ Read from ``BIDWITNESS_*`` and, beneath them, from the TOML file that ``BIDWITNE
 """
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from bidwitness.errors import ConfigError
 DATABASE_SCHEMES = ("sqlite", "postgresql+psycopg")
 STORE_SCHEMES = ("file", "s3")
 BROKER_SCHEMES = ("filesystem", "redis")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class Settings(BaseSettings):
@@ -82,6 +84,14 @@ class Settings(BaseSettings):
     def _level(cls, value: str) -> str:
         if value not in ("debug", "info", "warning", "error"):
             raise ValueError("use debug, info, warning or error")
+        return value
+
+    @field_validator("site", "recorder")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        # It stands in every record for ever, and in paths.
+        if not _NAME.fullmatch(value):
+            raise ValueError("use 1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or digit")
         return value
 
     @field_validator("database")

@@ -12,6 +12,7 @@ from support.clock import FakeClock
 from support.footage import Reel, numbers_in
 from support.session_desk import Desk
 
+from bidwitness.celery import backlog, make_app
 from bidwitness.player.tasks import EXPORT, export
 from bidwitness.storage.evidence.verify import verify_package
 from bidwitness.storage.index.models import AuditEntry, Derivative, Grant, RegisterEntry
@@ -94,6 +95,8 @@ def test_a_package_that_verifies(api: RunningApi, sealed: Sealed, tmp_path: Path
         assert answer.status_code == 202, answer.text
         job = answer.json()
         assert (job["state"], job["package"]) == ("queued", None)
+        # A worker is told at once, not when beat next looks.
+        assert backlog(make_app(api.parts.settings)) == 1
         problem_of(client.get(f"/api/v1/exports/{job['id']}/package"), 409, "conflict")
         assert sealed.run(job["id"]) == JobState.DONE
         done = client.get(f"/api/v1/exports/{job['id']}").json()

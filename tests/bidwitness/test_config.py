@@ -37,6 +37,8 @@ def test_the_environment_wins_over_the_file(
         ("BROKER", "amqp://x", "filesystem://, redis://"),
         ("UNDO_SECONDS", "-1", "greater than or equal to 0"),
         ("LOG_LEVEL", "loud", "debug, info, warning or error"),
+        ("SITE", "../elsewhere", "the first a letter or digit"),
+        ("RECORDER", "评标室", "use 1 to 64 of A-Z a-z 0-9"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_fix(
