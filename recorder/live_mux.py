@@ -12,7 +12,7 @@ import av
 from bidwitness.errors import DamageFound
 from bidwitness.recorder.nal import config_of, parse_access_unit
 from bidwitness.recorder.packets import Packet, SourceTrack
-from bidwitness.recorder.timing import TrackTimer
+from bidwitness.recorder.ticks import TrackTimer
 from bidwitness.storage.media import g711
 from bidwitness.storage.media.boxes import read_init
 from bidwitness.storage.media.fragments import Sample, write_fragment

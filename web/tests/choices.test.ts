@@ -177,4 +177,15 @@ describe('the wall', () => {
     expect(layout.streamFor(camera, true, onlyH264)?.id).toBe('s');
     expect(layout.soundStream(camera)).toBeNull();
   });
+
+  test('is pulled before anybody knows what it holds, and not when it holds sound alone', () => {
+    const streams = (tracks: string[]) =>
+      ({
+        id: 'c',
+        name: 'c',
+        streams: [{ id: 'm', role: 'main', tracks }],
+      }) as unknown as RoomCamera;
+    expect(layout.streamFor(streams([]), false, any)?.id).toBe('m');
+    expect(layout.streamFor(streams(['sound']), false, any)).toBeNull();
+  });
 });

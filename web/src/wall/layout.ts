@@ -64,7 +64,8 @@ export function streamFor(
   };
   return (
     camera.streams
-      .filter((stream) => stream.tracks.includes('picture'))
+      // A stream that has never been connected may well have a picture.
+      .filter((stream) => stream.tracks.length === 0 || stream.tracks.includes('picture'))
       .sort((a, b) => rank(a) - rank(b))[0] ?? null
   );
 }
