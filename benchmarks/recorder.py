@@ -1,174 +1,147 @@
-"""The recorder's CPU against ffmpeg pulling the same cameras at the same time.
+"""The recorder's CPU against ffmpeg pulling the same cameras at the same time, and what it loses.
 
-Three parties each pull every main stream: our worker with everything on (FLAC, digests, journal,
+Three parties each pull every stream: our worker with everything on (FLAC, digests, journal,
 fsync), ``ffmpeg -c copy``, and ``ffmpeg -c:v copy -c:a flac`` with its files hashed by ``openssl
 dgst`` afterwards (SHA-256 and SM3). CPU is counted between two instants, so starting is left out.
+At the end the worker is killed without warning, and its frames are counted from what it left.
 """
 
-import json
-import os
-import resource
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.parties import (
+    cpu_seconds,
+    ffmpegs,
+    folder_bytes,
+    machine_seconds,
+    openssl_seconds,
+    recorder_worker,
+    resident_mb,
+    virtual_cameras,
+)
+from bidwitness.clock import SystemClock
 from bidwitness.errors import Unavailable
-from bidwitness.recorder.wanted_copy import encode_wanted
-from bidwitness.storage.wanted import WantedStream
+from bidwitness.recorder.writer import VolumeWriter
+from bidwitness.simulator.stamps import STAMP_LENGTH, STAMP_UUID, FrameStamp, read_sei
+from bidwitness.storage.spool.files import SystemFiles
 from bidwitness.words import StreamRole
 
 SETTLE_S = 8
-TICKS = os.sysconf("SC_CLK_TCK")
+# What the cost at many cameras is compared with.
+FEW = 10
+US = 1_000_000
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Cores per camera of each party; ``full`` includes openssl's hashing."""
+
+    ours: float
+    copy: float
+    full: float
+    mb: float
 
 
 def measure_recorder(cameras: int, seconds: int) -> dict[str, float]:
-    """Give cores per camera and the ratios to both peers."""
+    """Give the figures of ``recorder`` by their dotted names."""
     if shutil.which("ffmpeg") is None or shutil.which("openssl") is None:
         raise Unavailable("This benchmark needs ffmpeg and openssl.")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        urls = stack.enter_context(_cameras(cameras, folder))
-        worker = stack.enter_context(_worker(urls, folder / "data"))
-        copies = stack.enter_context(_ffmpeg(urls, folder / "copy", "-c", "copy", ending="mkv"))
-        flacs = stack.enter_context(
-            _ffmpeg(
-                urls, folder / "flac", "-c:v", "copy", "-c:a", "flac", "-strict", "-2", ending="mp4"
-            )
-        )
+        pid, urls = stack.enter_context(virtual_cameras(cameras, folder))
+        sent = cpu_seconds([pid]), time.monotonic()
+        main = _costs(urls["main"], StreamRole.MAIN, folder / "main", seconds)
+        sub = _costs(urls["sub"], StreamRole.SUB, folder / "sub", seconds)
+        figures = {
+            "recorder.cameras": cameras,
+            "recorder.cores_per_camera": main.ours,
+            "recorder.copy_cores_per_camera": main.copy,
+            "recorder.copy_ratio": main.ours / main.copy,
+            "recorder.cpu_ratio": main.ours / main.full,
+            "recorder.sub_ratio": sub.ours / sub.full,
+            "recorder.mb_per_camera": main.mb,
+            **_scale(urls["main"], folder, seconds),
+            **_losses(urls["main"], folder / "killed", seconds),
+        }
+        source = (cpu_seconds([pid]) - sent[0]) / (time.monotonic() - sent[1])
+        return {**figures, "recorder.source_cores_per_camera": source / cameras}
+
+
+def _costs(urls: Sequence[str], role: StreamRole, folder: Path, seconds: int) -> Costs:
+    flac = ("-c:v", "copy", "-c:a", "flac", "-strict", "-2")
+    with ExitStack() as stack:
+        ours = [stack.enter_context(recorder_worker(urls, role, folder / "data")).pid]
+        copies = stack.enter_context(ffmpegs(urls, folder / "copy", "-c", "copy", ending="mkv"))
+        fulls = stack.enter_context(ffmpegs(urls, folder / "flac", *flac, ending="mp4"))
         time.sleep(SETTLE_S)
-        before = [_cpu([worker]), _cpu(copies), _cpu(flacs)]
-        size_before = _size(folder / "flac")
+        before = [cpu_seconds(pids) for pids in (ours, copies, fulls)]
+        size = folder_bytes(folder / "flac")
         time.sleep(seconds)
-        ours, copy, flac = (
-            (now - then) / seconds / cameras
-            for now, then in zip([_cpu([worker]), _cpu(copies), _cpu(flacs)], before, strict=True)
-        )
-        hashed = _size(folder / "flac") - size_before
-        rss = _rss_mb(worker)
-        digest = _digest_cpu(folder / "flac") * hashed / max(1, _size(folder / "flac"))
-        digest /= seconds * cameras
-    return {
-        "recorder.cores_per_camera": ours,
-        "recorder.copy_cores_per_camera": copy,
-        "recorder.copy_ratio": ours / copy,
-        "recorder.cpu_ratio": ours / (flac + digest),
-        "recorder.mb_per_camera": rss / cameras,
-    }
+        used = [
+            (cpu_seconds(pids) - then) / seconds / len(urls)
+            for pids, then in zip((ours, copies, fulls), before, strict=True)
+        ]
+        all_of_it = folder_bytes(folder / "flac")
+        mb = resident_mb(ours[0]) / len(urls)
+        share = (all_of_it - size) / max(1, all_of_it)
+        hashing = openssl_seconds(folder / "flac") * share / seconds / len(urls)
+    return Costs(used[0], used[1], used[2] + hashing, mb)
 
 
-@contextmanager
-def _cameras(count: int, folder: Path) -> Iterator[list[str]]:
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "bidwitness", "simulate", "--cameras", str(count)),
-            *("--port", "0", "--cache", str(folder / "loops"), "--while-stdin"),
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        ready = json.loads(process.stdout.readline())
-        yield [camera["streams"]["main"] for camera in ready["cameras"]]
-    finally:
-        process.terminate()
-        process.wait()
+def _scale(urls: Sequence[str], folder: Path, seconds: int) -> dict[str, float]:
+    """Compare the cost of a camera among all with that among few. Nobody else pulls."""
+    if len(urls) <= FEW:
+        return {}
+    costs = []
+    busy = 0.0
+    for count in (FEW, len(urls)):
+        with recorder_worker(urls[:count], StreamRole.MAIN, folder / f"scale{count}") as worker:
+            time.sleep(SETTLE_S)
+            before, machine = cpu_seconds([worker.pid]), machine_seconds()
+            time.sleep(seconds)
+            costs.append((cpu_seconds([worker.pid]) - before) / seconds / count)
+            worked, existed = (b - a for a, b in zip(machine, machine_seconds(), strict=True))
+            busy = worked / existed
+    return {"recorder.scale_ratio": costs[1] / costs[0], "recorder.scale_busy": busy}
 
 
-@contextmanager
-def _worker(urls: Sequence[str], data: Path) -> Iterator[int]:
-    environment = {
-        **os.environ,
-        "BIDWITNESS_DATA": str(data),
-        "BIDWITNESS_ALLOW_LOOPBACK_CAMERAS": "true",
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bidwitness", "record-worker"],
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stdin is not None
-    process.stdin.write(encode_wanted([_wanted(n, url) for n, url in enumerate(urls)]) + "\n")
-    process.stdin.flush()
-    try:
-        yield process.pid
-    finally:
-        process.stdin.close()
-        process.wait()
+def _losses(urls: Sequence[str], folder: Path, seconds: int) -> dict[str, float]:
+    """Record through several cuts, kill without warning, recover, and count."""
+    with recorder_worker(urls, StreamRole.MAIN, folder) as worker:
+        time.sleep(SETTLE_S + seconds)
+        killed_us = time.time_ns() // 1000
+        worker.kill()
+        worker.wait()
+    volume = folder / "spool"
+    writer = VolumeWriter(volume, SystemFiles(), SystemClock(), site="bench", recorder="bench")
+    lost = 0
+    loss_us = 0
+    for number in range(len(urls)):
+        stream = f"camera{number}"
+        writer.release(writer.sink(stream))
+        stamps = _stamps(volume / stream)
+        frames = [stamp.frame for stamp in stamps]
+        lost += frames[-1] - frames[0] + 1 - len(set(frames))
+        loss_us = max(loss_us, killed_us - stamps[-1].utc_us)
+    return {"recorder.frames_lost": lost, "recorder.kill_loss_s": loss_us / US}
 
 
-def _wanted(number: int, url: str) -> WantedStream:
-    name = f"camera{number}"
-    return WantedStream(
-        stream_id=name,
-        camera_id=name,
-        camera=name,
-        room_id="room",
-        room="room",
-        role=StreamRole.MAIN,
-        address=url,
-        username=None,
-        secret=None,
-        record_sound=True,
-    )
-
-
-@contextmanager
-def _ffmpeg(urls: Sequence[str], folder: Path, *how: str, ending: str) -> Iterator[list[int]]:
-    folder.mkdir(parents=True)
-    fragments = ["-movflags", "frag_keyframe+empty_moov"] if ending == "mp4" else []
-    processes = [
-        subprocess.Popen(
-            [
-                *("ffmpeg", "-nostdin", "-v", "error", "-rtsp_transport", "tcp", "-i", url),
-                *(*how, *fragments, str(folder / f"{number}.{ending}")),
-            ],
-            stdin=subprocess.DEVNULL,
-        )
-        for number, url in enumerate(urls)
-    ]
-    try:
-        yield [process.pid for process in processes]
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait()
-
-
-def _cpu(pids: Sequence[int]) -> float:
-    """Give the seconds of CPU that processes have used."""
-    used = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        if fields[0] == "Z":
-            raise Unavailable("A peer of the measurement has ended; see what it said above.")
-        used += int(fields[11]) + int(fields[12])
-    return used / TICKS
-
-
-def _rss_mb(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 1e6
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.iterdir())
-
-
-def _digest_cpu(folder: Path) -> float:
-    """Give the CPU seconds of hashing every file twice by openssl."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    for algorithm in ("-sha256", "-sm3"):
-        files = [str(path) for path in folder.iterdir()]
-        subprocess.run(["openssl", "dgst", algorithm, *files], check=True, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+def _stamps(stream: Path) -> list[FrameStamp]:
+    """Give the stamps of all frames in a stream's segments, in their order."""
+    found: list[FrameStamp] = []
+    for path in sorted(stream.glob("*/*.mp4")):
+        data = path.read_bytes()
+        at = data.find(STAMP_UUID)
+        while at >= 0:
+            stamp = read_sei(data[at : at + len(STAMP_UUID) + STAMP_LENGTH])
+            if stamp is not None:
+                found.append(stamp)
+            at = data.find(STAMP_UUID, at + 1)
+    if not found:
+        raise Unavailable(f"{stream.name} holds no frame of a virtual camera.")
+    return sorted(found, key=lambda stamp: stamp.frame)
