@@ -160,7 +160,7 @@ def clock_us(page: Page) -> int:
     return int(page.locator("[data-clock]").get_attribute("data-clock") or 0)
 
 
-def settled(page: Page, timeout: float = 15) -> list[int]:
+def settled(page: Page, timeout: float = 30) -> list[int]:
     """Wait until the replay says it stands, and does; give the frame numbers of its tiles."""
     last: list[Frames] = [{}]
 

@@ -53,10 +53,14 @@ class Fake implements Follower {
 
   look() {}
 
-  async show(time: Micros) {
+  /** While set, no frame is ever painted. */
+  isStuck = false;
+
+  async show(time: Micros, wanted: () => boolean) {
     this.at = time;
     this.shown.push(time);
-    await Promise.resolve();
+    do await new Promise((resolve) => setTimeout(resolve, 0));
+    while (this.isStuck && wanted());
   }
 
   close() {
@@ -189,6 +193,24 @@ describe('standing', () => {
     expect(replay.clock.time()).toBe(0);
     replay.seek(500 * SECOND);
     expect(replay.clock.time()).toBeLessThanOrEqual(60 * SECOND);
+  });
+});
+
+describe('a tile that never gets its picture', () => {
+  test('keeps the replay from saying that it stands, until another instant is wanted', async () => {
+    const { replay, tiles } = make();
+    tiles[1]!.isStuck = true;
+    const first = replay.settle(20 * SECOND);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(replay.busy).toBe(true);
+    tiles[1]!.isStuck = false;
+    tiles[0]!.isStuck = true;
+    void replay.settle(30 * SECOND);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(tiles.every((tile) => tile.at === 30 * SECOND)).toBe(true);
+    replay.play();
+    await first;
+    expect(tiles.every((tile) => tile.at === 30 * SECOND)).toBe(true);
   });
 });
 

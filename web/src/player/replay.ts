@@ -17,7 +17,7 @@ export interface Follower {
   follow(time: Micros, rate: number): void;
   cue(time: Micros): void;
   look(time: Micros): void;
-  show(time: Micros): Promise<void>;
+  show(time: Micros, wanted: () => boolean): Promise<void>;
   close(): void;
 }
 
@@ -200,7 +200,7 @@ export class Replay {
   async #settleAll(): Promise<void> {
     while (this.#next !== null) {
       const target = this.#next;
-      await this.#showAll(target);
+      await this.#showAll(target, () => this.#next === target && !this.#playing);
       if (this.#next !== target) continue;
       this.#next = null;
       if (this.#playing) return;
@@ -209,13 +209,13 @@ export class Replay {
       if (middle === null || Math.abs(middle - target) > frame) continue;
       if (Math.abs(middle - target) < frame * 0.25) continue;
       this.clock.seek(middle);
-      await this.#showAll(middle);
+      await this.#showAll(middle, () => this.#next === null && !this.#playing);
     }
   }
 
-  async #showAll(time: Micros): Promise<void> {
+  async #showAll(time: Micros, wanted: () => boolean): Promise<void> {
     this.#sound?.cue(time);
-    await Promise.all([...this.tiles.values()].map((tile) => tile.show(time)));
+    await Promise.all([...this.tiles.values()].map((tile) => tile.show(time, wanted)));
     this.onStep();
   }
 

@@ -19,8 +19,12 @@ export type TileView =
   | { kind: 'unplayable' };
 
 const RETRY_MS = [1000, 2000, 4000, 8000, 15000];
+/** A frame painted after a seek may be of uneven length and yet the right one. */
 const PAINT_WAIT_MS = 400;
-const SEEK_WAIT_MS = 4000;
+/** On a busy machine the paint itself may be late; until then the old frame is on the screen. */
+const LATE_PAINT_WAIT_MS = 2500;
+/** Standing on the wrong frame is worse than waiting; whoever wants another instant ends it. */
+const SEEK_WAIT_MS = 15_000;
 
 const CONFIG = {
   // fMP4 passes through untouched; a worker would only add a blob: address to the policy.
@@ -50,6 +54,7 @@ export class Tile {
   #inGap = false;
   #sought: number | null = null;
   #want: Micros;
+  #paints = 0;
 
   constructor(
     readonly media: HTMLMediaElement,
@@ -144,13 +149,16 @@ export class Tile {
     }
   }
 
-  /** Stops and shows exactly the frame that holds `time`; resolves once it is painted. */
-  async show(time: Micros): Promise<void> {
+  /**
+   * Stops and shows exactly the frame that holds `time`; resolves once it is painted, or once it
+   * is `wanted` no more.
+   */
+  async show(time: Micros, wanted: () => boolean): Promise<void> {
     this.cue(time);
     const place = this.placeOf(time);
     if (this.#stuck() || place.kind !== 'media') return;
     this.media.playbackRate = 1;
-    await this.#arrived(place.media);
+    await this.#arrived(place.media, wanted);
     this.#judge(place.media);
   }
 
@@ -199,17 +207,21 @@ export class Tile {
     this.media.currentTime = media;
   }
 
-  async #arrived(target: number): Promise<void> {
+  async #arrived(target: number, wanted: () => boolean): Promise<void> {
     const until = performance.now() + SEEK_WAIT_MS;
     let seeked: number | null = null;
-    while (!this.#closed && performance.now() < until) {
+    let paints = 0;
+    while (!this.#closed && wanted() && performance.now() < until) {
       await new Promise((resolve) => requestAnimationFrame(resolve));
       if (this.media.seeking || this.media.readyState < 2) continue;
-      seeked ??= performance.now();
+      if (seeked === null) {
+        seeked = performance.now();
+        paints = this.#paints;
+      }
       const early = target - (this.painted ?? -Infinity);
-      // The frame that holds the target; frames of uneven length are not waited for long.
       const there = early > -0.002 && early < this.grid.seconds * 1.2;
-      if (there || performance.now() - seeked > PAINT_WAIT_MS) return;
+      const patience = this.#paints > paints ? PAINT_WAIT_MS : LATE_PAINT_WAIT_MS;
+      if (there || performance.now() - seeked > patience) return;
     }
   }
 
@@ -219,6 +231,7 @@ export class Tile {
     const paint = (_: number, frame: VideoFrameCallbackMetadata) => {
       if (this.#closed) return;
       this.painted = frame.mediaTime;
+      this.#paints += 1;
       this.grid.painted(frame.mediaTime);
       video.requestVideoFrameCallback(paint);
     };
