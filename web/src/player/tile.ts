@@ -19,10 +19,12 @@ export type TileView =
   | { kind: 'unplayable' };
 
 const RETRY_MS = [1000, 2000, 4000, 8000, 15000];
-/** A frame painted after a seek may be of uneven length and yet the right one. */
-const PAINT_WAIT_MS = 400;
-/** On a busy machine the paint itself may be late; until then the old frame is on the screen. */
-const LATE_PAINT_WAIT_MS = 2500;
+/**
+ * A frame painted after a seek may be of uneven length and yet the right one: so it is once no other
+ * has come for so long. On a busy machine paints from before the seek come late, and the new one later.
+ */
+const QUIET_MS = 1000;
+const NO_PAINT_WAIT_MS = 2500;
 /** Standing on the wrong frame is worse than waiting; whoever wants another instant ends it. */
 const SEEK_WAIT_MS = 15_000;
 
@@ -54,7 +56,7 @@ export class Tile {
   #inGap = false;
   #sought: number | null = null;
   #want: Micros;
-  #paints = 0;
+  #paintedAt = 0;
 
   constructor(
     readonly media: HTMLMediaElement,
@@ -210,18 +212,14 @@ export class Tile {
   async #arrived(target: number, wanted: () => boolean): Promise<void> {
     const until = performance.now() + SEEK_WAIT_MS;
     let seeked: number | null = null;
-    let paints = 0;
     while (!this.#closed && wanted() && performance.now() < until) {
       await new Promise((resolve) => requestAnimationFrame(resolve));
       if (this.media.seeking || this.media.readyState < 2) continue;
-      if (seeked === null) {
-        seeked = performance.now();
-        paints = this.#paints;
-      }
+      seeked ??= performance.now();
       const early = target - (this.painted ?? -Infinity);
       const there = early > -0.002 && early < this.grid.seconds * 1.2;
-      const patience = this.#paints > paints ? PAINT_WAIT_MS : LATE_PAINT_WAIT_MS;
-      if (there || performance.now() - seeked > patience) return;
+      const quiet = performance.now() - Math.max(this.#paintedAt, seeked);
+      if (there || quiet > (this.#paintedAt > seeked ? QUIET_MS : NO_PAINT_WAIT_MS)) return;
     }
   }
 
@@ -231,7 +229,7 @@ export class Tile {
     const paint = (_: number, frame: VideoFrameCallbackMetadata) => {
       if (this.#closed) return;
       this.painted = frame.mediaTime;
-      this.#paints += 1;
+      this.#paintedAt = performance.now();
       this.grid.painted(frame.mediaTime);
       video.requestVideoFrameCallback(paint);
     };
