@@ -1,10 +1,10 @@
 """Exports: a session's evidence package with exactly what its recipient may have."""
 
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, Self
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Orm
@@ -18,7 +18,7 @@ from bidwitness.player.rights import Permission
 from bidwitness.player.selection import Selected, select_stream
 from bidwitness.player.tables import Reader, Tables
 from bidwitness.storage.evidence.canonical import parse
-from bidwitness.storage.evidence.package import MediaSource, PackageInfo, StreamSource
+from bidwitness.storage.evidence.package import MediaSource, Opener, PackageInfo, StreamSource
 from bidwitness.storage.evidence.records import SegmentFacts, check_record
 from bidwitness.storage.evidence.session_records import CloseFacts, HeadFacts, SupplementFacts
 from bidwitness.storage.index.database import Database
@@ -35,9 +35,6 @@ from bidwitness.storage.index.models import (
 from bidwitness.storage.sessions.named import heads_of
 from bidwitness.storage.sights import StreamView, person_of
 from bidwitness.words import Action, Medium
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 COPYING = (Action.COPY,)
 ALL_MEDIA = tuple(Medium)
@@ -216,34 +213,34 @@ class PackageSources:
         keep = None if chosen.whole else chosen.piece_numbers() | {0}
         return MediaSource(facts, self._opener(row), keep)
 
-    def _opener(self, row: Segment) -> Callable[[], IO[bytes]]:
-        return lambda: io.BufferedReader(_Chunks(self._footage.open_stream(row)), 1 << 20)
+    def _opener(self, row: Segment) -> Opener:
+        return lambda: _Chunks(self._footage.open_stream(row))
 
 
 def _nothing() -> IO[bytes]:
     return io.BytesIO()
 
 
-class _Chunks(io.RawIOBase):
-    """A file out of pieces that come one by one."""
+class _Chunks:
+    """A file out of chunks that come one by one, handed on as they are: no byte is copied."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
         self._held = b""
 
-    def readable(self) -> bool:
-        return True
+    def __enter__(self) -> Self:
+        return self
 
-    def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        view = memoryview(buffer).cast("B")
+    def __exit__(self, *_: object) -> None:
+        self._held = b""
+
+    def read(self, size: int, /) -> bytes:
         while not self._held:
             self._held = next(self._chunks, b"")
             if not self._held:
-                return 0
-        count = min(len(view), len(self._held))
-        view[:count] = self._held[:count]
-        self._held = self._held[count:]
-        return count
+                return b""
+        data, self._held = self._held[:size], self._held[size:]
+        return data
 
 
 def package_info(orm: Orm, settings: Settings, wish: ExportWish, now: int) -> PackageInfo:

@@ -23,6 +23,8 @@ CHUNK = 1 << 20
 READ_ERRORS = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 MANIFESTS = {"sha256": "manifest-sha256.txt", "sm3": "manifest-sm3.txt"}
 TAG_MANIFEST = "tagmanifest-sha256.txt"
+# SM3 of the payload but its media, whose SM3 stands in their records: a manifest must be of all.
+SM3_LIST = "digests-sm3.txt"
 
 
 class Unreadable(ValueError):
@@ -135,8 +137,8 @@ def _zip(archive: zipfile.ZipFile) -> Zip:
     if "bagit.txt" not in entries:
         if len(tops) != 1:
             raise Unreadable("this archive does not hold exactly one bag")
-        prefix = f"{tops.pop()}/"
-        entries = {name.removeprefix(prefix): info for name, info in entries.items()}
+        above = len(tops.pop()) + 1
+        entries = {name[above:]: info for name, info in entries.items()}
     return Zip(archive, entries)
 
 
@@ -168,13 +170,22 @@ class Bag:
         if "sha256" not in self.manifests:
             raise Unreadable(f"{MANIFESTS['sha256']} is missing")
         self.tags = read_manifest(files.text(TAG_MANIFEST))
+        listed = SM3_LIST in files.sizes()
+        self.sm3 = read_manifest(files.text(SM3_LIST)) if listed else {}
         self.info = read_info(files.text("bag-info.txt"))
         self.payload = [name for name in files.sizes() if name.startswith("data/")]
 
     def missing(self) -> list[str]:
         """Name what a manifest lists and the bag does not hold."""
-        listed = set(self.tags).union(*self.manifests.values())
+        listed = set(self.tags).union(self.sm3, *self.manifests.values())
         return sorted(listed - set(self.files.sizes()))
+
+    def listed(self, name: str) -> dict[str, str]:
+        """Give the digests that are stated of a file, by the name of the hash."""
+        found = {h: m[name] for h, m in self.manifests.items() if name in m}
+        if name in self.sm3:
+            found.setdefault("sm3", self.sm3[name])
+        return found or ({"sha256": self.tags[name]} if name in self.tags else {})
 
     def unlisted(self) -> list[str]:
         """Name payload files that some manifest does not list."""

@@ -12,6 +12,8 @@ JsonValue: TypeAlias = "bool | int | str | list[JsonValue] | dict[str, JsonValue
 
 INT_LIMIT = 2**53
 DEPTH_LIMIT = 32
+_EITHER = (dict, list)
+_CONTAINERS = frozenset(_EITHER)
 
 
 class BadRecord(ValueError):
@@ -35,15 +37,39 @@ def parse(data: bytes) -> dict[str, JsonValue]:
     Raises ``BadRecord`` for anything else, whatever the bytes are.
     """
     try:
-        value = json.loads(data.decode("utf-8"))
+        value = json.loads(data.decode("utf-8"), parse_float=_refuse, parse_constant=_refuse)
+        if not isinstance(value, dict):
+            raise BadRecord("$: an object is needed")
+        # JSON gives nothing but its own types; what this does not settle is looked at one by one.
+        if not (data.isascii() and _plain(value, DEPTH_LIMIT)):
+            _check(value, "$", 0)
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    except BadRecord:
+        raise
     except (ValueError, RecursionError) as error:
         raise BadRecord(f"$: not JSON in UTF-8 ({type(error).__name__})") from None
-    if not isinstance(value, dict):
-        raise BadRecord("$: an object is needed")
-    # Duplicate keys, spaces, another order or another spelling of a number all differ here.
-    if canonical(value) != data:
+    # Duplicate keys, spaces, another order or another spelling of a number all differ here, and
+    # so does what was escaped without need: ASCII bytes that pass hold nothing but ASCII.
+    if text.encode("utf-8", "surrogatepass") != data:
         raise BadRecord("$: the bytes are not in canonical form")
     return value
+
+
+def _refuse(number: str) -> None:
+    raise BadRecord(f"$: {number[:20]} is no whole number")
+
+
+def _plain(value: "dict[str, JsonValue] | list[JsonValue]", levels: int) -> bool:
+    """Say whether numbers are within bounds and containers at most ``levels`` deep."""
+    items = value.values() if isinstance(value, dict) else value
+    kinds = set(map(type, items))
+    if int in kinds and not all(-INT_LIMIT < n < INT_LIMIT for n in items if isinstance(n, int)):
+        return False
+    if _CONTAINERS.isdisjoint(kinds):
+        return True
+    return levels > 0 and all(
+        _plain(item, levels - 1) for item in items if item and isinstance(item, _EITHER)
+    )
 
 
 def check_value(value: object) -> None:

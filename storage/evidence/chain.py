@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from bidwitness.storage.evidence.canonical import BadRecord, JsonValue, canonical, parse
+from bidwitness.storage.evidence.canonical import BadRecord, JsonValue, canonical
 from bidwitness.storage.evidence.merkle import hash_leaf, root
 from bidwitness.storage.evidence.records import (
     GapFacts,
@@ -17,6 +17,7 @@ from bidwitness.storage.evidence.records import (
     StreamRecord,
     check_record,
     leaf_hash,
+    read_record,
     session_genesis,
     utc_day,
 )
@@ -74,7 +75,7 @@ def link_of(record: Mapping[str, JsonValue]) -> Link:
 
 def link_of_line(line: bytes) -> Link:
     """Read a stream's record from its canonical bytes. Raises ``BadRecord`` for anything else."""
-    facts = check_record(parse(line))
+    facts = read_record(line)
     if not isinstance(facts, SegmentFacts | GapFacts):
         raise BadRecord("$.t: not a record of a stream")
     return Link(facts, hash_leaf(line).hex())

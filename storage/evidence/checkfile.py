@@ -76,8 +76,10 @@ def check_source(
 ) -> FileFinding:
     """Read bytes to their end and compare them with the digests and the record given."""
     finding = FileFinding()
-    leaves: dict[str, list[bytes]] = {name: [] for name in hash_names()}
-    reader = HashingReader(source, list(leaves))
+    known = hash_names()
+    leaves: dict[str, list[bytes]] = {name: [] for name in known}
+    # Of the whole file a second hash is taken only if somebody states it: SM3 is slow.
+    reader = HashingReader(source, [n for n in known if n == SHA256 or n in (listed or {})])
     init = _take_leaves(reader, leaves, finding) if facts is not None else b""
     reader.drain()
     digests = reader.digests()
@@ -104,7 +106,7 @@ def _take_leaves(
     hashers = [(leaf_hasher(name), found) for name, found in leaves.items()]
     try:
         for piece in read_pieces(reader):
-            init = init or piece
+            init = init or bytes(piece)
             for hash_of, found in hashers:
                 found.append(hash_of(piece))
     except BadMedia as error:

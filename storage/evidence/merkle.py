@@ -24,11 +24,11 @@ def hash_leaf(data: bytes | bytearray | memoryview, hash_name: str = SHA256) -> 
     return digest.digest()
 
 
-def leaf_hasher(hash_name: str = SHA256) -> Callable[[bytes], bytes]:
+def leaf_hasher(hash_name: str = SHA256) -> Callable[[bytes | memoryview], bytes]:
     """Give ``hash_leaf`` for many small leaves: looking a hash up costs as much as a small leaf."""
     begun = hashlib.new(hash_name, b"\x00")
 
-    def take(data: bytes) -> bytes:
+    def take(data: bytes | memoryview) -> bytes:
         digest = begun.copy()
         digest.update(data)
         return digest.digest()

@@ -5,30 +5,28 @@ The bag's layout is written here and read by ``verify``, and nowhere else.
 
 import hashlib
 import json
-import os
-import shutil
-import zipfile
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import TypeAlias
 
 from bidwitness import __version__
 from bidwitness.errors import DamageFound
-from bidwitness.storage.evidence.bag import CHUNK, MANIFESTS, TAG_MANIFEST
+from bidwitness.storage.evidence.bag import CHUNK, MANIFESTS, SM3_LIST, TAG_MANIFEST
 from bidwitness.storage.evidence.bundle import standalone_verifier
 from bidwitness.storage.evidence.chain import link_of_line
 from bidwitness.storage.evidence.disclosure import DisclosureFacts, disclose, disclosure_line
 from bidwitness.storage.evidence.footage import media_path, records_path
-from bidwitness.storage.evidence.merkle import leaf_hasher, root
-from bidwitness.storage.evidence.pieces import BadMedia, read_pieces
+from bidwitness.storage.evidence.merkle import SHA256, SM3, leaf_hasher, root
+from bidwitness.storage.evidence.pieces import BadMedia, Readable, read_pieces
 from bidwitness.storage.evidence.readme import README
 from bidwitness.storage.evidence.records import GapFacts, SegmentFacts, StreamRecord, utc_text
+from bidwitness.storage.evidence.targets import FolderTarget, Lane, Target, ZipTarget
 
-Opener: TypeAlias = Callable[[], IO[bytes]]
+Opener: TypeAlias = Callable[[], AbstractContextManager[Readable]]
+MEDIA = "data/media/"
 
 
 @dataclass(frozen=True)
@@ -76,118 +74,44 @@ class Package:
     sha256: str
 
 
-class _Target(ABC):
-    """Where a bag goes, file by file."""
-
-    @abstractmethod
-    def create(self, name: str) -> "IO[bytes]": ...
-
-    @abstractmethod
-    def finish(self) -> str:
-        """Make it durable under its own name; give its SHA-256 if it is one file."""
-
-    @abstractmethod
-    def abandon(self) -> None: ...
-
-
-class _ZipTarget(_Target):
-    """Stored, not packed: media do not get smaller, and any tool reads it at once."""
-
-    def __init__(self, path: Path, base: str, made_us: int) -> None:
-        self._path, self._base = path, base
-        at = datetime.fromtimestamp(made_us // 1_000_000, UTC)
-        self._date = (max(at.year, 1980), at.month, at.day, at.hour, at.minute, at.second)
-        self._part = path.with_name(path.name + ".part")
-        self._file = self._part.open("w+b")
-        self._archive = zipfile.ZipFile(self._file, "w", zipfile.ZIP_STORED)
-
-    def create(self, name: str) -> IO[bytes]:
-        entry = zipfile.ZipInfo(f"{self._base}/{name}", self._date)
-        entry.external_attr = 0o644 << 16
-        return self._archive.open(entry, "w", force_zip64=True)
-
-    def finish(self) -> str:
-        self._archive.close()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.seek(0)
-        digest = hashlib.file_digest(self._file, "sha256").hexdigest()
-        self._file.close()
-        _rename(self._part, self._path)
-        return digest
-
-    def abandon(self) -> None:
-        self._archive.close()
-        self._file.close()
-        self._part.unlink(missing_ok=True)
-
-
-class _FolderTarget(_Target):
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._part = path.with_name(path.name + ".part")
-        shutil.rmtree(self._part, ignore_errors=True)
-        self._part.mkdir(parents=True)
-
-    def create(self, name: str) -> IO[bytes]:
-        (self._part / name).parent.mkdir(parents=True, exist_ok=True)
-        return (self._part / name).open("xb")
-
-    def finish(self) -> str:
-        for item in self._part.rglob("*"):
-            _sync(item)
-        _rename(self._part, self._path)
-        return ""
-
-    def abandon(self) -> None:
-        shutil.rmtree(self._part, ignore_errors=True)
-
-
-def _rename(part: Path, path: Path) -> None:
-    part.rename(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 class _Writer:
     """Writes files into a target and keeps the manifests."""
 
-    def __init__(self, target: _Target, on_bytes: Callable[[int], None] | None) -> None:
+    def __init__(self, target: Target, on_bytes: Callable[[int], None] | None) -> None:
         self._target = target
+        self._hashing = Lane()
         self._on_bytes = on_bytes
         self.digests: dict[str, dict[str, str]] = {}
         self.payload_bytes = 0
 
     @contextmanager
-    def file(self, name: str) -> Iterator[Callable[[bytes], None]]:
-        """Create a file; give what writes to it."""
-        taken = {hash_name: hashlib.new(hash_name) for hash_name in MANIFESTS}
+    def file(self, name: str) -> Iterator[Callable[[bytes | memoryview], None]]:
+        """Create a file; give what writes to it. The bytes given must not change later."""
+        names = (SHA256,) if name.startswith(MEDIA) else (SHA256, SM3)
+        taken = {hash_name: hashlib.new(hash_name) for hash_name in names}
         size = 0
         with self._target.create(name) as out:
 
-            def write(data: bytes) -> None:
+            def write(data: bytes | memoryview) -> None:
                 nonlocal size
-                out.write(data)
                 for digest in taken.values():
-                    digest.update(data)
+                    self._hashing.give(partial(digest.update, data))
+                out.write(data)
                 size += len(data)
                 if self._on_bytes is not None:
                     self._on_bytes(len(data))
 
             yield write
+        self._hashing.drain()
         self.digests[name] = {hash_name: digest.hexdigest() for hash_name, digest in taken.items()}
         self.payload_bytes += size if name.startswith("data/") else 0
 
     def text(self, name: str, data: bytes) -> None:
         with self.file(name) as write:
             write(data)
+
+    def stop(self) -> None:
+        self._hashing.stop()
 
     def payload(self) -> list[str]:
         return sorted(name for name in self.digests if name.startswith("data/"))
@@ -208,8 +132,9 @@ def write_package(
     record says (nothing is handed out then), and lets ``OSError`` pass.
     """
     base = f"bidwitness-{info.session}"
-    into = _ZipTarget(target, base, info.made_us) if target.suffix == ".zip" else None
-    place: _Target = into or _FolderTarget(target)
+    place: Target = (
+        ZipTarget(target, base, info.made_us) if target.suffix == ".zip" else FolderTarget(target)
+    )
     writer = _Writer(place, on_bytes)
     try:
         timeline = [_write_stream(writer, stream) for stream in streams]
@@ -221,6 +146,8 @@ def write_package(
     except BaseException:
         place.abandon()
         raise
+    finally:
+        writer.stop()
     return Package(target, writer.payload_bytes, len(writer.payload()), digest)
 
 
@@ -271,7 +198,7 @@ def _copy_part(writer: _Writer, source: MediaSource, keep: Collection[int]) -> D
     """Write the permitted pieces; give what proves them."""
     facts = source.record
     place = facts.place
-    leaves: dict[str, list[bytes]] = {name: [] for name in MANIFESTS}
+    leaves: dict[str, list[bytes]] = {name: [] for name in (SHA256, SM3)}
     kept = frozenset(keep)
     if not kept:
         for hash_name, wanted in (("sha256", facts.root.sha256), ("sm3", facts.root.sm3)):
@@ -337,8 +264,9 @@ def _write_tags(writer: _Writer, info: PackageInfo) -> None:
     text = "".join(f"{label}: {' '.join(value.split())}\n" for label, value in labels.items())
     writer.text("bag-info.txt", text.encode("utf-8"))
     writer.text("bagit.txt", b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n")
-    for hash_name, file in MANIFESTS.items():
-        lines = "".join(f"{writer.digests[name][hash_name]}  {name}\n" for name in payload)
+    for hash_name, file in ((SHA256, MANIFESTS[SHA256]), (SM3, SM3_LIST)):
+        listed = [name for name in payload if hash_name in writer.digests[name]]
+        lines = "".join(f"{writer.digests[name][hash_name]}  {name}\n" for name in listed)
         writer.text(file, lines.encode("utf-8"))
     tags = sorted(name for name in writer.digests if not name.startswith("data/"))
     lines = "".join(f"{writer.digests[name]['sha256']}  {name}\n" for name in tags)

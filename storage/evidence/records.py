@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, TypeAlias
 
-from bidwitness.storage.evidence.canonical import BadRecord, JsonValue, canonical, check_value
+from bidwitness.storage.evidence.canonical import (
+    BadRecord,
+    JsonValue,
+    canonical,
+    check_value,
+    parse,
+)
 from bidwitness.storage.evidence.merkle import hash_leaf
 from bidwitness.storage.evidence.schema import (
     Count,
@@ -238,6 +244,15 @@ def check_record(obj: object) -> Record:
     if not isinstance(obj, dict):
         raise BadRecord("$: an object is needed")
     check_value(obj)
+    return _read(obj)
+
+
+def read_record(line: bytes) -> Record:
+    """Read a record from its canonical bytes, of unknown origin. Raises ``BadRecord``."""
+    return _read(parse(line))
+
+
+def _read(obj: Mapping[str, object]) -> Record:
     rest = dict(obj)
     version, kind = rest.pop("v", None), rest.pop("t", None)
     if isinstance(version, bool) or version != VERSION:

@@ -56,6 +56,10 @@ NOT_CHECKED = (
     ("摄像机前的场景是否摆拍", "whether a scene was staged before the lens"),
 )
 NO_SM3 = ("SM3 摘要(本机 Python 不支持)", "SM3 digests (this Python does not know SM3)")
+NO_MEDIA = (
+    "录像文件的内容(按要求只核对记录)",
+    "the bytes of the recordings (only the records were asked for)",
+)
 
 
 _PROBLEMS_ZH = {

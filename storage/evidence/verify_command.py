@@ -16,9 +16,12 @@ def verify(
     policy: Annotated[
         Path | None, typer.Option(help="Trust material from outside the package.")
     ] = None,
+    structure: Annotated[
+        bool, typer.Option("--structure", help="Records and chains only; do not read recordings.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
 ) -> None:
     """Verify a package offline: 0 authentic, 1 not, 2 unreadable, 3 consistent but unproven."""
-    report = verify_package(package, policy)
+    report = verify_package(package, policy, media=not structure)
     typer.echo(report_json(report) if as_json else report_text(report), nl=as_json)
     raise typer.Exit(report.exit_code)

@@ -2,17 +2,23 @@
 
 import dataclasses
 import hashlib
-import importlib.util
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.attacks import (
+    Records,
+    edit_records,
+    found,
+    media,
+    refit_tags,
+    remanifest,
+    swap,
+)
 from support.evidence_session import (
     CLAIM,
     LENGTH,
@@ -26,78 +32,10 @@ from support.evidence_session import (
     media_pieces,
 )
 
-from bidwitness.storage.evidence.bundle import standalone_verifier
 from bidwitness.storage.evidence.canonical import canonical, parse
 from bidwitness.storage.evidence.records import check_record, leaf_hash, record_of
 from bidwitness.storage.evidence.session_records import CloseFacts, SupplementFacts
 from bidwitness.storage.evidence.verify import verify_package
-
-Records = list[dict[str, Any]]
-PARTLY = {1: {4, 5, 6, 7, 8}}
-
-
-@pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    base = tmp_path_factory.mktemp("honest") / "bag"
-    streams = [make_stream("cam-a"), make_stream("cam-b")]
-    make_package(base, streams, make_session(streams), keep=PARTLY)
-    return base
-
-
-@pytest.fixture
-def bag(honest: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(honest, tmp_path / "bag"))
-
-
-@pytest.fixture(scope="module")
-def standalone(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
-    """The one-file verifier, loaded as itself."""
-    path = tmp_path_factory.mktemp("standalone") / "verify.py"
-    path.write_text(standalone_verifier(), encoding="utf-8")
-    spec = importlib.util.spec_from_file_location("standalone_verify", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def media(bag: Path, stream: str, number: int) -> Path:
-    return sorted((bag / "data" / "media" / stream).iterdir())[number]
-
-
-def remanifest(bag: Path) -> None:
-    """What anybody can do: make every manifest fit what the bag now holds."""
-    payload = sorted(p for p in (bag / "data").rglob("*") if p.is_file())
-    for name in ("sha256", "sm3"):
-        lines = [
-            f"{hashlib.new(name, p.read_bytes()).hexdigest()}  {p.relative_to(bag).as_posix()}\n"
-            for p in payload
-        ]
-        (bag / f"manifest-{name}.txt").write_text("".join(lines))
-    info = (bag / "bag-info.txt").read_text().splitlines()
-    oxum = f"Payload-Oxum: {sum(p.stat().st_size for p in payload)}.{len(payload)}"
-    info = [oxum if line.startswith("Payload-Oxum") else line for line in info]
-    (bag / "bag-info.txt").write_text("\n".join(info) + "\n")
-    tags = sorted(p for p in bag.iterdir() if p.is_file() and not p.name.startswith("tagmanifest"))
-    lines = [f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.name}\n" for p in tags]
-    (bag / "tagmanifest-sha256.txt").write_text("".join(lines))
-
-
-def edit_records(path: Path, change: Callable[[Records], None]) -> None:
-    records = [parse(line) for line in path.read_bytes().splitlines()]
-    change(records)
-    path.write_bytes(b"".join(canonical(record) + b"\n" for record in records))
-
-
-def found(bag: Path, standalone: ModuleType) -> tuple[set[str], str]:
-    """Verify with both; give the kinds of problems and all that is said of them."""
-    ours, theirs = verify_package(bag), standalone.verify_package(bag)
-    assert ours.exit_code == theirs.exit_code == 1
-    assert list(map(vars, ours.problems)) == list(map(vars, theirs.problems))
-    told = "\n".join(f"{p.kind} {p.where}: {p.detail}" for p in ours.problems)
-    return {p.kind for p in ours.problems}, told
 
 
 def test_the_honest_package_is_consistent(honest: Path, standalone: ModuleType) -> None:
@@ -203,12 +141,6 @@ def test_two_streams_files_in_each_others_place(bag: Path, standalone: ModuleTyp
     kinds, told = found(bag, standalone)
     assert kinds == {"swapped"}
     assert f"data/media/cam-b/{two.name}: holds the bytes of data/media/cam-a" in told
-
-
-def swap(one: Path, two: Path) -> None:
-    data = one.read_bytes()
-    one.write_bytes(two.read_bytes())
-    two.write_bytes(data)
 
 
 def test_two_whole_streams_in_each_others_place(bag: Path, standalone: ModuleType) -> None:
@@ -461,15 +393,36 @@ def test_what_a_file_manager_leaves_is_no_forgery(bag: Path) -> None:
     assert ".DS_Store is in no manifest" in report.notes[0][1]
 
 
-def test_an_old_sm3_manifest_alone_tells_too(bag: Path, standalone: ModuleType) -> None:
+def test_an_old_list_of_sm3_alone_tells_too(bag: Path, standalone: ModuleType) -> None:
     path = bag / "data/timeline.json"
     path.write_bytes(path.read_bytes() + b" ")
-    lines = (bag / "manifest-sm3.txt").read_bytes()
+    lines = (bag / "digests-sm3.txt").read_bytes()
     remanifest(bag)
-    (bag / "manifest-sm3.txt").write_bytes(lines)
+    (bag / "digests-sm3.txt").write_bytes(lines)
+    refit_tags(bag)
     kinds, told = found(bag, standalone)
     assert kinds == {"modified"}
     assert "data/timeline.json: sm3 is not the manifest's" in told
+
+
+def test_a_manifest_of_sm3_is_held_against_the_recordings(
+    bag: Path, standalone: ModuleType
+) -> None:
+    """Ours are without one; whoever adds one states something, and it is checked."""
+    payload = sorted(p for p in (bag / "data").rglob("*") if p.is_file())
+    digests = {
+        p.relative_to(bag).as_posix(): hashlib.new("sm3", p.read_bytes()).hexdigest()
+        for p in payload
+    }
+    manifest = bag / "manifest-sm3.txt"
+    manifest.write_text("".join(f"{digest}  {name}\n" for name, digest in digests.items()))
+    assert verify_package(bag).exit_code == 3
+    name = media(bag, "cam-a", 2).relative_to(bag).as_posix()
+    digests[name] = "0" * 64
+    manifest.write_text("".join(f"{digest}  {name}\n" for name, digest in digests.items()))
+    kinds, told = found(bag, standalone)
+    assert kinds == {"modified"}
+    assert f"{name}: sm3 is not the manifest's" in told
 
 
 @given(data=st.data())

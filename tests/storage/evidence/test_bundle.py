@@ -2,14 +2,18 @@
 
 import ast
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.attacks import media, remanifest
 from support.evidence_session import make_package, make_session, make_stream
 
 from bidwitness.storage.evidence import bundle
+from bidwitness.storage.evidence.report import report_json
+from bidwitness.storage.evidence.verify import verify_package
 
 
 def run(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -31,6 +35,39 @@ def test_it_needs_only_the_standard_library() -> None:
         )
     }
     assert modules <= set(sys.stdlib_module_names)
+
+
+def pythons() -> dict[str, str]:
+    """Find every Python from 3.8 on that can be started here: this one at least."""
+    found = {sys.executable: "this"}
+    for minor in range(8, 20):
+        path = shutil.which(f"python3.{minor}")
+        # A version manager's stand-in is there for versions that are not chosen, too.
+        if (
+            path
+            and subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0
+        ):
+            found[path] = f"3.{minor}"
+    return found
+
+
+def test_it_is_written_for_python_3_8() -> None:
+    ast.parse(bundle.standalone_verifier(), feature_version=(3, 8))
+
+
+@pytest.mark.parametrize("python", pythons(), ids=pythons().values())
+def test_every_python_says_the_same(python: str, bag: Path) -> None:
+    """With warnings as errors, of the honest package and of a changed one."""
+    command = [python, "-W", "error", "-I", "-S", str(bag / "verify.py"), "--json"]
+    told = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert (told.returncode, told.stderr) == (3, b"")
+    assert json.loads(told.stdout) == json.loads(report_json(verify_package(bag)))
+    path = media(bag, "cam-a", 2)
+    path.write_bytes(path.read_bytes()[:-1])
+    remanifest(bag)
+    told = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert (told.returncode, told.stderr) == (1, b"")
+    assert json.loads(told.stdout) == json.loads(report_json(verify_package(bag)))
 
 
 def test_in_the_package_it_verifies_the_package_it_lies_in(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_the_layout_of_a_zip(tmp_path: Path) -> None:
         "bagit.txt",
         "bag-info.txt",
         "manifest-sha256.txt",
-        "manifest-sm3.txt",
+        "digests-sm3.txt",
         "tagmanifest-sha256.txt",
         "README.txt",
         "verify.py",

@@ -1,0 +1,30 @@
+"""An honest package, and the one-file verifier, for whoever attacks the one with the other."""
+
+import shutil
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from support.attacks import standalone_module
+from support.evidence_session import make_package, make_session, make_stream
+
+PARTLY = {1: {4, 5, 6, 7, 8}}
+
+
+@pytest.fixture(scope="session")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("honest") / "bag"
+    streams = [make_stream("cam-a"), make_stream("cam-b")]
+    make_package(base, streams, make_session(streams), keep=PARTLY)
+    return base
+
+
+@pytest.fixture
+def bag(honest: Path, tmp_path: Path) -> Path:
+    """A copy of the honest package, to be changed."""
+    return Path(shutil.copytree(honest, tmp_path / "bag"))
+
+
+@pytest.fixture(scope="session")
+def standalone(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    return standalone_module(tmp_path_factory.mktemp("standalone") / "verify.py")
