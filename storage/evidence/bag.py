@@ -6,6 +6,7 @@ What is merely not as the manifests say is told as problems.
 
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
@@ -20,11 +21,28 @@ MAX_TEXT = 256 * 1024 * 1024
 # Media do not compress; text does, but nothing honest does by more than this.
 MAX_RATIO = 1000
 CHUNK = 1 << 20
-READ_ERRORS = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+# What reading an archive that lies about itself ends in: offsets beyond any file (OverflowError,
+# ValueError), names that are no text (UnicodeDecodeError), headers cut short (struct.error).
+READ_ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    OverflowError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    RuntimeError,
+)
 MANIFESTS = {"sha256": "manifest-sha256.txt", "sm3": "manifest-sm3.txt"}
 TAG_MANIFEST = "tagmanifest-sha256.txt"
 # SM3 of the payload but its media, whose SM3 stands in their records: a manifest must be of all.
 SM3_LIST = "digests-sm3.txt"
+
+
+def said(error: Exception) -> str:
+    """Give what an error says; some say nothing but their name."""
+    return str(error) or type(error).__name__
 
 
 class Unreadable(ValueError):
@@ -50,7 +68,7 @@ class Files(ABC):
             with self.open(name) as source:
                 return source.read(MAX_TEXT + 1)
         except READ_ERRORS as error:
-            raise Unreadable(f"{name} cannot be read: {error}") from None
+            raise Unreadable(f"{name} cannot be read: {said(error)}") from None
 
 
 class Folder(Files):
@@ -85,8 +103,10 @@ def open_files(path: Path) -> Iterator[Files]:
     try:
         archive = None if path.is_dir() else zipfile.ZipFile(path)
         files = _zip(archive) if archive else _folder(path)
-    except (*READ_ERRORS, ValueError) as error:
-        raise Unreadable(f"cannot be read: {error}") from None
+    except Unreadable:
+        raise
+    except READ_ERRORS as error:
+        raise Unreadable(f"cannot be read: {said(error)}") from None
     try:
         yield files
     finally:
@@ -144,6 +164,10 @@ def _zip(archive: zipfile.ZipFile) -> Zip:
 
 def _checked(name: str) -> str:
     parts = name.split("/")
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        raise Unreadable(f"the name {name!a} is no text") from None
     if name.startswith("/") or "\\" in name or "\0" in name or ":" in parts[0]:
         raise Unreadable(f"the name {name!r} leads outside the bag")
     if any(part in ("", ".", "..") for part in parts) or len(name) > 1024:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bidwitness.storage.evidence.bag import CHUNK, READ_ERRORS, Files
+from bidwitness.storage.evidence.bag import CHUNK, READ_ERRORS, Files, said
 from bidwitness.storage.evidence.disclosure import DisclosureFacts, disclosed_root
 from bidwitness.storage.evidence.merkle import SHA256, SM3, available, leaf_hasher, root
 from bidwitness.storage.evidence.pieces import BadMedia, Readable, read_pieces
@@ -64,7 +64,7 @@ def check_file(files: Files, task: Task) -> FileFinding:
         with files.open(task.name) as source:
             finding = check_source(source, task.facts, task.disclosure, task.listed)
     except READ_ERRORS as error:
-        finding = FileFinding(kind="unreadable", wrong=[str(error)])
+        finding = FileFinding(kind="unreadable", wrong=[said(error)])
     return finding
 
 

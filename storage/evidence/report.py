@@ -155,7 +155,12 @@ def report_text(report: Report) -> str:
         if entries:
             lines += ["", f"{title}:"]
             lines += [f"  - {chinese}; {english}" for chinese, english in entries]
-    return "\n".join(lines) + "\n"
+    return "".join(f"{_visible(line)}\n" for line in lines)
+
+
+def _visible(text: str) -> str:
+    """What a package says must not be able to move the cursor of who reads it."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _stream_text(stream: StreamReport) -> list[str]:

@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     policy = Path(given.policy) if given.policy else None
     report = verify_package(Path(given.package), policy, media=not given.structure)
     text = report_json(report) + "\n" if given.json else report_text(report)
-    sys.stdout.buffer.write(text.encode("utf-8"))
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
     return report.exit_code
 
 

@@ -23,5 +23,7 @@ def verify(
 ) -> None:
     """Verify a package offline: 0 authentic, 1 not, 2 unreadable, 3 consistent but unproven."""
     report = verify_package(package, policy, media=not structure)
-    typer.echo(report_json(report) if as_json else report_text(report), nl=as_json)
+    text = report_json(report) if as_json else report_text(report)
+    # As bytes: neither a terminal's encoding nor a name that is no text may end the answer.
+    typer.echo(text.encode("utf-8", "backslashreplace"), nl=as_json)
     raise typer.Exit(report.exit_code)
