@@ -14,8 +14,9 @@ README = """证据包说明
   data/session/      本场次自身的记录:计划、开始、认领、结束与固化。
   data/disclosures/  只披露部分片段的文件:未披露部分以摘要代替,仍可核对。
   data/timeline.json 时间线:码流名称、各文件起止时间、缺口及原因,供人查阅。
-  manifest-*.txt     每个文件的 SHA-256 与 SM3 摘要。
-  verify.py          独立校验程序,只需 Python 3.11 标准库,无需联网。
+  manifest-sha256.txt  每个文件的 SHA-256 摘要。
+  digests-sm3.txt    录像以外各文件的 SM3 摘要;录像的 SM3 摘要在其证据记录中。
+  verify.py          独立校验程序,只需 Python 3.8 或更高版本的标准库,无需联网。
 
 二、怎样校验
   在本目录执行:   python3 verify.py
@@ -47,8 +48,9 @@ What is in it
   data/session/      the session's own records: plan, open, claims, close.
   data/disclosures/  for files disclosed in part: hashes stand in for what is withheld.
   data/timeline.json names, times and gaps, for people.
-  manifest-*.txt     SHA-256 and SM3 of every file.
-  verify.py          a verifier that needs only Python 3.11 and no network.
+  manifest-sha256.txt  SHA-256 of every file.
+  digests-sm3.txt    SM3 of every file but the recordings, whose SM3 is in their records.
+  verify.py          a verifier that needs only Python 3.8 or later and no network.
 
 How to verify
   Here:  python3 verify.py       or, with BidWitness installed:  bidwitness verify PACKAGE

@@ -1,5 +1,10 @@
 """A copy of a session: asked for, made, fetched, verified by a stranger; and what is refused."""
 
+import io
+import json
+import shutil
+import subprocess
+import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,14 +13,16 @@ import httpx
 import pytest
 from sqlalchemy import select
 from support.api import RunningApi, problem_of
+from support.attacks import edit_records, remanifest, swap
 from support.clock import FakeClock
 from support.footage import Reel, numbers_in
 from support.session_desk import Desk
 
 from bidwitness.celery import backlog, make_app
 from bidwitness.player.tasks import EXPORT, export
+from bidwitness.storage.evidence.pieces import read_pieces
 from bidwitness.storage.evidence.verify import verify_package
-from bidwitness.storage.index.models import AuditEntry, Derivative, Grant, RegisterEntry
+from bidwitness.storage.index.models import AuditEntry, Derivative, Grant, RegisterEntry, Segment
 from bidwitness.storage.jobs import Runner
 from bidwitness.words import Action, GrantKind, JobState, Medium, Outcome, Role
 
@@ -185,3 +192,117 @@ def test_a_right_that_ends_before_the_job_runs(api: RunningApi, sealed: Sealed) 
         found = client.get(f"/api/v1/exports/{job['id']}").json()
         assert found["package"] is None
         assert "No copy" in found["error"]
+
+
+def extracted(path: Path, folder: Path) -> Path:
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder)
+    return next(folder.iterdir())
+
+
+def pieces_of(data: bytes) -> list[bytes]:
+    return [bytes(piece) for piece in read_pieces(io.BytesIO(data))]
+
+
+def test_a_clip_holds_no_byte_outside_its_pieces(
+    api: RunningApi, sealed: Sealed, tmp_path: Path
+) -> None:
+    """Each fragment of the spool is looked for in the package, in both directions."""
+    sealed.grant("auditor", [Medium.PICTURE], [Action.COPY])
+    start, end = sealed.start + 14 * SECOND, sealed.start + 17 * SECOND
+    with api.as_user("auditor") as client:
+        body = {
+            "session_id": sealed.id,
+            "reason": "case 12",
+            "media": ["picture"],
+            "from": start,
+            "to": end,
+            "stream_ids": sealed.streams[:1],
+        }
+        answer = client.post("/api/v1/exports", json=body)
+        assert answer.status_code == 202, answer.text
+        assert sealed.run(answer.json()["id"]) == JobState.DONE
+        path = fetched(client, answer.json()["id"], tmp_path)
+    assert verify_package(path).problems == []
+    held = path.read_bytes()
+    bag = extracted(path, tmp_path / "bag")
+    shown = [p for f in bag.rglob("*.mp4") for p in pieces_of(f.read_bytes())[1:]]
+    with api.database.read() as orm:
+        query = select(Segment.spool_path).where(Segment.stream_id == sealed.streams[0])
+        spool = [api.parts.settings.spool / str(name) for name in orm.scalars(query)]
+    stored = [piece for file in spool for piece in pieces_of(file.read_bytes())[1:]]
+    assert 0 < len(shown) < len(stored) // 4
+    assert set(shown) <= set(stored)
+    # Not even the samples of what is withheld: their bytes, without the boxes around them.
+    withheld = [piece for piece in stored if piece not in set(shown)]
+    bodies = {piece[piece.index(b"mdat") + 4 :] for piece in withheld}
+    bodies -= {piece[piece.index(b"mdat") + 4 :] for piece in shown}
+    assert len(bodies) > len(shown)
+    assert not any(body in held for body in bodies)
+
+
+def flip(bag: Path) -> str:
+    path = sorted(bag.rglob("*.mp4"))[1]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    return path.name
+
+
+def truncate(bag: Path) -> str:
+    path = sorted(bag.rglob("*.mp4"))[1]
+    path.write_bytes(path.read_bytes()[:-100])
+    return path.name
+
+
+def take_out_a_fragment(bag: Path) -> str:
+    path = sorted(bag.rglob("*.mp4"))[1]
+    pieces = pieces_of(path.read_bytes())
+    path.write_bytes(b"".join(pieces[:3] + pieces[4:]))
+    return path.name
+
+
+def swap_streams(bag: Path) -> str:
+    one, two = (sorted(folder.iterdir())[1] for folder in (bag / "data/media").iterdir())
+    swap(one, two)
+    return one.name
+
+
+def forget_a_record(bag: Path) -> str:
+    path = min(bag.glob("data/records/*/*.ndjson"))
+    edit_records(path, lambda records: records.pop(1))
+    return path.parent.name
+
+
+def test_attacks_on_a_package_of_real_footage(
+    api: RunningApi, sealed: Sealed, tmp_path: Path
+) -> None:
+    """Every manifest is made to fit; ``verify.py`` is the one that lies in the package."""
+    sealed.grant("auditor", list(Medium), [Action.COPY])
+    with api.as_user("auditor") as client:
+        body = {"session_id": sealed.id, "reason": "case 13"}
+        job = client.post("/api/v1/exports", json=body).json()
+        assert sealed.run(job["id"]) == JobState.DONE
+        honest = extracted(fetched(client, job["id"], tmp_path), tmp_path / "bag")
+    assert alone(honest) == (UNPROVEN, [])
+    for attack, kind in (
+        (flip, "modified"),
+        (truncate, "modified"),
+        (take_out_a_fragment, "modified"),
+        (swap_streams, "swapped"),
+        (forget_a_record, "removed"),
+    ):
+        bag = Path(shutil.copytree(honest, tmp_path / attack.__name__))
+        where = attack(bag)
+        remanifest(bag)
+        problems = [vars(problem) for problem in verify_package(bag).problems]
+        assert any(p["kind"] == kind and where in p["where"] for p in problems), attack
+        assert alone(bag) == (1, problems)
+
+
+def alone(bag: Path) -> tuple[int, object]:
+    """Ask the verifier in the package."""
+    command = [sys.executable, "-I", "-S", str(bag / "verify.py"), "--json"]
+    told = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert told.stderr == b""
+    return told.returncode, json.loads(told.stdout)["problems"]

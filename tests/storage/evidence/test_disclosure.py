@@ -51,3 +51,19 @@ def test_hostile_disclosures() -> None:
     for wrong in (b'"v":2', b'"v":true', b'"v":null'):
         with pytest.raises(BadRecord, match="known version"):
             read_disclosure(parse(line.replace(b'"v":1', wrong)))
+
+
+@pytest.mark.parametrize("kept", [[[]], [[1]], [[1, 2, 3]], [[], [1, 2]], [1], [["1", "2"]]])
+def test_ranges_that_are_no_pairs(kept: list[object]) -> None:
+    zeros = "0" * 64
+    obj = {
+        "v": 1,
+        "t": "disclosure",
+        "stream": "cam-a",
+        "day": "20231115",
+        "seq": 1,
+        "kept": kept,
+        "withheld": {"sha256": [zeros], "sm3": [zeros]},
+    }
+    with pytest.raises(BadRecord):
+        read_disclosure(obj)

@@ -53,3 +53,19 @@ def test_false_and_unreadable(package: Path, tmp_path: Path) -> None:
     assert "不真实" in told.stdout
     forged.write_bytes(package.read_bytes()[:-100])
     assert verify(str(forged)).returncode == 2
+
+
+def test_the_structure_alone_says_what_it_did_not_read(package: Path, tmp_path: Path) -> None:
+    data = bytearray(package.read_bytes())
+    data[data.find(b"mdat") + 50] ^= 1
+    forged = tmp_path / "forged.zip"
+    forged.write_bytes(data)
+    told = verify(str(forged), "--structure", "--json")
+    assert told.returncode == 3
+    assert "the bytes of the recordings" in " ".join(json.loads(told.stdout)["not_checked"])
+    assert verify(str(forged)).returncode == 1
+    # A change of a record is seen without reading a recording.
+    data = bytearray(package.read_bytes())
+    data[data.find(b'"run_seq":') + 10] ^= 1
+    forged.write_bytes(data)
+    assert verify(str(forged), "--structure").returncode == 1
