@@ -2,9 +2,11 @@
 
 ``verify.structure_s`` and ``verify.py_structure_s`` are whole commands, from start to answer, over
 a package of four hours and four streams. ``verify.media_ratio`` is the whole time of ``sha256sum``
-over the files of a package divided by that of ``bidwitness verify``, both from the page cache.
+over the files of a package divided by that of ``bidwitness verify``, both from the page cache;
+``verify.media_cpu_ratio`` is the same of CPU, which a busy machine bends less.
 """
 
+import resource
 import shutil
 import subprocess
 import sys
@@ -39,7 +41,7 @@ def _structure(folder: Path) -> dict[str, float]:
     bag = folder / "bag"
     write_bag(bag, footage, SESSION_MINUTES)
     alone = (sys.executable, "-I", "-S", str(bag / "verify.py"))
-    ours, theirs = _alternating(
+    (ours, _), (theirs, _) = _alternating(
         [[*OURS, "--structure", str(bag)], [*alone, "--structure", str(bag)]], UNPROVEN
     )
     return {"verify.structure_s": ours, "verify.py_structure_s": theirs}
@@ -52,25 +54,32 @@ def _media(folder: Path, streams: int, minutes: int) -> dict[str, float]:
     files = media_files(bag, footage)
     size = sum(path.stat().st_size for path in files)
     alone = [sys.executable, "-I", "-S", str(bag / "verify.py"), str(bag)]
-    peer, ours, theirs = _alternating(
+    (peer, peer_cpu), (ours, our_cpu), (theirs, _) = _alternating(
         [["sha256sum", *map(str, files)], [*OURS, str(bag)], alone], UNPROVEN
     )
     return {
         "verify.media_ratio": peer / ours,
+        "verify.media_cpu_ratio": peer_cpu / our_cpu,
         "verify.py_media_ratio": peer / theirs,
         "verify.media_mb_per_s": size / ours / 1e6,
         "verify.sha256sum_mb_per_s": size / peer / 1e6,
     }
 
 
-def _alternating(commands: Sequence[Sequence[str]], code: int) -> list[float]:
-    """Run commands in turn, so that what else the machine does meets them all; give medians."""
-    taken: list[list[float]] = [[] for _ in commands]
+def _alternating(commands: Sequence[Sequence[str]], code: int) -> list[tuple[float, float]]:
+    """Run commands in turn, so that what else the machine does meets them all; give the medians of
+    their seconds and of their seconds of CPU."""
+    taken: list[list[tuple[float, float]]] = [[] for _ in commands]
     for _ in range(ROUNDS):
         for command, times in zip(commands, taken, strict=True):
-            begun = time.perf_counter()
+            begun, used = time.perf_counter(), _cpu()
             ended = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
-            times.append(time.perf_counter() - begun)
+            times.append((time.perf_counter() - begun, _cpu() - used))
             if ended.returncode not in (0, code):
                 raise Unavailable(f"{command[0]} ended with {ended.returncode}.")
-    return [median(times) for times in taken]
+    return [(median(t for t, _ in times), median(c for _, c in times)) for times in taken]
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

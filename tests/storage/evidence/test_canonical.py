@@ -86,3 +86,21 @@ def test_reading_raises_nothing_else(data: bytes) -> None:
     except BadRecord:
         return
     assert canonical(value) == data
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1.5", b"9007199254740992"])
+def test_numbers_that_no_record_has(number: bytes) -> None:
+    with pytest.raises(BadRecord, match="whole number"):
+        parse(b'{"a":' + number + b"}")
+    with pytest.raises(BadRecord, match="whole number"):
+        parse(b'{"a":[{"b":' + number + b"}]}")
+
+
+def test_depth() -> None:
+    for levels, fits in ((31, True), (33, False)):
+        data = b'{"a":' + b"[" * levels + b"1" + b"]" * levels + b"}"
+        if fits:
+            assert parse(data)
+        else:
+            with pytest.raises(BadRecord, match="nested too deeply"):
+                parse(data)
