@@ -20,7 +20,7 @@ def decode_picture(data: bytes, wanted: Callable[[av.VideoFrame], bool]) -> av.V
     Raises ``DamageFound`` if the bytes cannot be decoded or hold no such picture.
     """
     try:
-        with av.open(io.BytesIO(data), format="mp4") as container:
+        with av.open(io.BytesIO(data), "r", format="mp4") as container:
             for frame in container.decode(video=0):
                 if frame.width * frame.height > MAX_PIXELS:
                     raise DamageFound("A picture is larger than any camera makes them.")

@@ -15,7 +15,7 @@ from bidwitness.clock import Clock
 from bidwitness.errors import DamageFound, NotFound
 from bidwitness.intervals import Interval
 from bidwitness.player.cache import Lru
-from bidwitness.player.cutting import HOLE_US, TrackFragment, adjoins
+from bidwitness.player.cutting import TrackFragment, adjoins
 from bidwitness.player.plans import Plan
 from bidwitness.player.playbacks import Scope
 from bidwitness.player.playlist import SILENCE_US, FragmentSource, Source, lay_out, render
@@ -43,6 +43,8 @@ from bidwitness.words import Medium
 AROUND_US = 120_000_000
 # Footage up to the end of a playback may take so long to be committed.
 SETTLE_US = 30_000_000
+# So far beyond its end a picture still stands for an instant: ticks are rounded, clocks drift.
+ROUNDING_US = 20_000
 ENTRY_LIMIT = 64 * 1024 * 1024
 INITS = 200
 
@@ -182,7 +184,7 @@ class Pieces:
         Raises ``NotFound`` if there is no picture then, or the scope may not show all of them.
         """
         held = self._held(scope.stream_id, at_us, at_us + 1)
-        near = [f for f in held if f.from_us <= at_us < f.to_us + HOLE_US]
+        near = [f for f in held if f.from_us <= at_us < f.to_us + ROUNDING_US]
         for found in reversed(near):
             track = found.track(scope.medium)
             if track is None:
@@ -352,7 +354,7 @@ def _up_to(
 ) -> list[tuple[Held, TrackFragment]]:
     """Give the fragments from the last key frame before an instant to the one that holds it."""
     until = [item for item in run if item[1].from_us <= at_us]
-    if not until or at_us >= until[-1][1].to_us + HOLE_US:
+    if not until or at_us >= until[-1][1].to_us + ROUNDING_US:
         return []
     first = next((n for n in reversed(range(len(until))) if until[n][1].key), None)
     if first is None:

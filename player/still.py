@@ -74,7 +74,7 @@ def draw(order: Order, footage: bytes) -> bytes:
 
 
 def _scale(picture: Image) -> float:
-    return max(0.35, picture.shape[0] / 1080)
+    return max(0.35, int(picture.shape[0]) / 1080)
 
 
 def _with_mark(picture: Image, mark: str) -> Image:
