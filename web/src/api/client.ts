@@ -164,6 +164,7 @@ export const api = {
 
 async function fetched(address: string): Promise<Response> {
   const response = await fetch(address, { credentials: 'same-origin' });
+  if (response.status === 401) onUnauthorised();
   if (!response.ok) throw new ApiError(await problemOf(response));
   return response;
 }
