@@ -29,7 +29,9 @@ from bidwitness.api import (
     projects,
     rooms,
     sessions,
+    snapshots,
     system,
+    thumbnails,
     timeline,
     users,
 )
@@ -66,6 +68,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     projects.router,
     rooms.router,
     sessions.router,
+    snapshots.router,
     exports.router,
     live.router,
     system.router,
@@ -73,7 +76,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     users.router,
 )
 # At the root: /play, /health, …
-ROOT_ROUTERS: tuple[APIRouter, ...] = (health.router, play.router)
+ROOT_ROUTERS: tuple[APIRouter, ...] = (health.router, play.router, thumbnails.router)
 
 
 def create_app(

@@ -89,16 +89,20 @@ def _keys(address: str, username: str) -> tuple[tuple[tuple[str, str, str], Limi
     )
 
 
+CAMERAS_BUSY = "Other cameras are being tried. Try again in a moment."
+
+
 class Tries:
     """Lets a few things happen at once and refuses more, instead of queueing them."""
 
-    def __init__(self, at_once: int = 3) -> None:
+    def __init__(self, at_once: int = 3, busy: str = CAMERAS_BUSY) -> None:
+        self._busy = busy
         self._free = threading.BoundedSemaphore(at_once)
 
     def __enter__(self) -> None:
         """Take a place. Raises ``TooMany`` if none is free."""
         if not self._free.acquire(blocking=False):
-            raise TooMany("Other cameras are being tried. Try again in a moment.", retry_after_s=5)
+            raise TooMany(self._busy, retry_after_s=5)
 
     def __exit__(self, *_: object) -> None:
         self._free.release()

@@ -13,6 +13,7 @@ from bidwitness.api.schemas import (
     Answer,
     Body,
     CursorQuery,
+    IdPath,
     IdText,
     LimitQuery,
     Long,
@@ -32,6 +33,10 @@ class MarkerBody(Body):
     at: Us
     text: Long
     audience: MarkerAudience = MarkerAudience.OWN
+    reason: Text | None = None
+
+
+class RemoveBody(Body):
     reason: Text | None = None
 
 
@@ -78,6 +83,15 @@ def mark(body: MarkerBody, user: Me, parts: ThePartsOf) -> MarkerAnswer:
     with parts.database.write() as orm:
         check_may_read_about(orm, user, body.session_id, now)
         return _answer(happenings.set_marker(orm, user.who, now, new))
+
+
+@router.post("/{marker_id}/remove", status_code=204)
+def remove(marker_id: IdPath, body: RemoveBody, user: Me, parts: ThePartsOf) -> None:
+    """Take back a marker of one's own. It is shown no more; that it was there stays on record."""
+    now = parts.clock.utc_us()
+    with parts.database.write() as orm:
+        found = happenings.remove_marker(orm, user.who, now, marker_id, user.roles, body.reason)
+        check_may_read_about(orm, user, found.session_id, now)
 
 
 def _answer(row: Marker) -> MarkerAnswer:

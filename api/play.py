@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Header, Path, Response
 from starlette.requests import HTTPConnection
 
 from bidwitness.api.deps import CurrentUser, Me, Parts, ThePartsOf
+from bidwitness.api.limits import Tries
 from bidwitness.api.schemas import IdPath
 from bidwitness.errors import Forbidden
 from bidwitness.player.cache import Lru
@@ -24,6 +25,7 @@ PLAYLIST = "application/vnd.apple.mpegurl"
 GZIP_FROM = 2048
 # A player goes on asking after it was refused: one entry a viewing and minute says it all.
 REFUSAL_US = 60_000_000
+STILLS = 2
 _making = threading.Lock()
 
 
@@ -34,6 +36,8 @@ class Viewer:
         self._parts = parts
         self._refused: Lru[str, int] = Lru(1000)
         footage = open_footage(parts.settings, parts.clock)
+        # Full-size decoding is dear: a few at once, and whoever comes then is told to wait.
+        self.stills = Tries(STILLS, "Other pictures are being made. Try again in a moment.")
         self.pieces = Pieces(parts.settings.spool, parts.database, parts.clock, footage)
 
     def scope(self, user: CurrentUser, playback: str, stream: str, medium: Medium) -> Scope:

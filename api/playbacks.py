@@ -33,6 +33,7 @@ class StreamAnswer(Answer):
     room: str
     role: StreamRole
     tracks: list[Medium]
+    copies: list[Medium]
     codecs: dict[Medium, str]
 
 
@@ -87,5 +88,6 @@ def _stream(opened: OpenedStream) -> StreamAnswer:
         room=view.room,
         role=view.role,
         tracks=list(opened.media),
+        copies=list(opened.copies),
         codecs={medium: codecs[medium] for medium in opened.media},
     )

@@ -7,8 +7,8 @@ from bidwitness.api.deps import Me, TheClock, TheDatabase, TheSettings
 from bidwitness.api.schemas import Answer, IdPath
 from bidwitness.api.seeing import check_may_read_about
 from bidwitness.intervals import Interval
-from bidwitness.player.timeline import MILLION, Lane, Timeline, session_timeline
-from bidwitness.words import GapCause, Medium, StreamRole
+from bidwitness.player.timeline import MILLION, Lane, Note, Timeline, session_timeline
+from bidwitness.words import GapCause, MarkerAudience, Medium, StreamRole
 
 router = APIRouter(prefix="/sessions", tags=["sessions"])
 
@@ -47,9 +47,12 @@ class EventAnswer(Answer):
 
 
 class MarkerAnswer(Answer):
+    id: str
     at: int
     text: str
     author: str
+    audience: MarkerAudience
+    reason: str | None
 
 
 class TimelineAnswer(Answer):
@@ -79,8 +82,19 @@ def _answer(found: Timeline) -> TimelineAnswer:
         coverage=None if found.coverage_ppm is None else found.coverage_ppm / MILLION,
         streams=[_lane(lane) for lane in found.lanes],
         events=[EventAnswer(at=e.at_us, kind=e.kind, text=e.text) for e in found.events],
-        markers=[MarkerAnswer(at=m.at_us, text=m.text, author=m.author) for m in found.markers],
+        markers=[_marker(note) for note in found.markers],
         live_until=found.live_until_us,
+    )
+
+
+def _marker(note: Note) -> MarkerAnswer:
+    return MarkerAnswer(
+        id=note.id,
+        at=note.at_us,
+        text=note.text,
+        author=note.author,
+        audience=note.audience,
+        reason=note.reason,
     )
 
 

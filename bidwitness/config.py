@@ -132,6 +132,11 @@ class Settings(BaseSettings):
         return self.data / "exports"
 
     @property
+    def thumbnails(self) -> Path:
+        """The folder of sheets of small pictures; each goes when it expires or its footage does."""
+        return self.data / "thumbnails"
+
+    @property
     def run_dir(self) -> Path:
         """Sockets and process state; nothing in it outlives a restart."""
         return self.data / "run"

@@ -5,9 +5,10 @@ session or of beyond a grant never come out of here, whatever address was guesse
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 from bidwitness.clock import Clock
@@ -34,6 +35,7 @@ from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.footage import MAX_SEGMENT_US
 from bidwitness.storage.index.models import Init
 from bidwitness.storage.media.boxes import one_track_init
+from bidwitness.storage.spool.blob import SegmentTable
 from bidwitness.storage.spool.reading import read_range
 from bidwitness.words import Medium
 
@@ -41,6 +43,8 @@ from bidwitness.words import Medium
 AROUND_US = 120_000_000
 # Footage up to the end of a playback may take so long to be committed.
 SETTLE_US = 30_000_000
+# So far beyond its end a picture still stands for an instant: ticks are rounded, clocks drift.
+ROUNDING_US = 20_000
 ENTRY_LIMIT = 64 * 1024 * 1024
 INITS = 200
 
@@ -56,6 +60,39 @@ class EntryBytes:
 
     data: bytes
     etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Permitted:
+    """Which fragments of a track may be shown: of some segments all, of others those listed."""
+
+    whole: frozenset[_Key]
+    parts: Mapping[_Key, frozenset[int]]
+
+    def allows(self, run: str, run_seq: int, ordinal: int) -> bool:
+        """Say whether fragment ``ordinal`` of a segment's track may be shown."""
+        key = (run, run_seq)
+        return key in self.whole or ordinal in self.parts.get(key, ())
+
+
+@dataclass(frozen=True, slots=True)
+class GopPart:
+    """A fragment of a group of pictures, with the segment it lies in and its bytes."""
+
+    held: Held
+    fragment: TrackFragment
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Gop:
+    """What is needed to decode the pictures up to an instant: from a key frame on, in order."""
+
+    init: str
+    init_data: bytes
+    track: int
+    table: SegmentTable
+    parts: tuple[GopPart, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +167,46 @@ class Pieces:
         return self._inits.get_or_make(
             (init_id, scope.medium), lambda: one_track_init(self._init_body(held), track)
         )
+
+    def permitted(self, scope: Scope, time: Interval) -> Permitted:
+        """Say which fragments of the scope's track in a time it may show, as for entries."""
+        held = self._held(scope.stream_id, time.start, time.end)
+        edge, _ = self._sort(scope, held)
+        shown = self._judge(scope, [found for found in held if found.key in edge])
+        return Permitted(
+            frozenset(found.key for found in held if found.key not in edge),
+            {key: frozenset(f.ordinal for f in seen.fragments) for key, seen in shown.items()},
+        )
+
+    def gop_at(self, scope: Scope, at_us: int) -> Gop:
+        """Read the pictures from the key frame before an instant up to it.
+
+        Raises ``NotFound`` if there is no picture then, or the scope may not show all of them.
+        """
+        held = self._held(scope.stream_id, at_us, at_us + 1)
+        near = [f for f in held if f.from_us <= at_us < f.to_us + ROUNDING_US]
+        for found in reversed(near):
+            track = found.track(scope.medium)
+            if track is None:
+                continue
+            chosen = _up_to(self._run_of(scope, held, found, track), at_us)
+            if chosen:
+                parts = tuple(GopPart(h, f, self._read(h, f.offset, f.size)) for h, f in chosen)
+                init = one_track_init(self._init_body(found), track)
+                return Gop(found.init, init, track, self._tables.table(found), parts)
+        raise NotFound("There is no picture at that instant, or none that may be shown.")
+
+    def _run_of(
+        self, scope: Scope, held: Sequence[Held], found: Held, track: int
+    ) -> list[tuple[Held, TrackFragment]]:
+        """Give what may be shown of a segment, behind that of the one it may go on from."""
+        before = (found.run, found.run_seq - 1)
+        both = [one for one in held if one.key == before and one.init == found.init]
+        return [
+            (one, fragment)
+            for one in [*both, found]
+            for fragment in self._fragments(scope, one, track)
+        ]
 
     def _init_body(self, held: Held) -> bytes:
         with self._database.read() as orm:
@@ -270,6 +347,25 @@ def _is_inside(scope: Scope, held: Held) -> bool:
         and any(s.start <= held.from_us and held.to_us <= s.end for s in scope.permission.spans)
         and not any(other.overlaps(near) for other in scope.permission.others)
     )
+
+
+def _up_to(
+    run: Sequence[tuple[Held, TrackFragment]], at_us: int
+) -> list[tuple[Held, TrackFragment]]:
+    """Give the fragments from the last key frame before an instant to the one that holds it."""
+    until = [item for item in run if item[1].from_us <= at_us]
+    if not until or at_us >= until[-1][1].to_us + ROUNDING_US:
+        return []
+    first = next((n for n in reversed(range(len(until))) if until[n][1].key), None)
+    if first is None:
+        return []
+    chosen = until[first:]
+    whole = all(
+        # A fragment in between that may not be shown, or was lost: nothing after it decodes.
+        b[1].ordinal == a[1].ordinal + 1 if a[0].key == b[0].key else b[1].ordinal == 0
+        for a, b in pairwise(chosen)
+    )
+    return chosen if whole else []
 
 
 def _not_held() -> NotFound:

@@ -40,8 +40,11 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class OpenedStream:
+    """``copies``: of which media a copy might be had as well, at this moment."""
+
     view: StreamView
     media: tuple[Medium, ...]
+    copies: tuple[Medium, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +208,17 @@ def _permitted(person: Person, found: _Found, now: int) -> tuple[tuple[OpenedStr
             else:
                 refusal = allowed.ground
         if media:
-            streams.append(OpenedStream(view, tuple(media)))
+            copies = [
+                medium
+                for medium in media
+                if _shows(
+                    permission_of(
+                        person, medium, view, found.window, found.session_id, now, (Action.COPY,)
+                    ),
+                    found.window,
+                )
+            ]
+            streams.append(OpenedStream(view, tuple(media), tuple(copies)))
     return tuple(streams), refusal
 
 

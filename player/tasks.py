@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session as Orm
 
+from bidwitness.claims import FOREVER
+from bidwitness.errors import NotFound, StorageFull
+from bidwitness.intervals import Interval
 from bidwitness.player.export import (
     ExportWish,
     PackageSources,
@@ -14,6 +17,15 @@ from bidwitness.player.export import (
     package_info,
     share_of,
 )
+from bidwitness.player.thumbnails import (
+    PER_SHEET,
+    SheetMaker,
+    own_footage,
+    row_of,
+    step_us,
+    write_sheet,
+)
+from bidwitness.storage.derivatives import THUMBNAILS
 from bidwitness.storage.evidence.package import Package, write_package
 from bidwitness.storage.footage import open_footage
 from bidwitness.storage.index.audit import Who, leave_audit_entry
@@ -55,6 +67,46 @@ def export(run: JobRun) -> Mapping[str, object]:
             "sha256": derivative.sha256,
             "files": package.payload_files,
         }
+
+
+@job_kind(THUMBNAILS)
+def thumbnails(run: JobRun) -> Mapping[str, object]:
+    """Make the sheets of thumbnails of one stream of a session; each can be had once it is made."""
+    session_id, stream_id = str(run.payload["session_id"]), str(run.payload["stream_id"])
+    whole, permission = own_footage(run.database, session_id, stream_id)
+    if whole.end == FOREVER:
+        raise NotFound("The session still records: its thumbnails are made when it has ended.")
+    footage = open_footage(run.settings, run.clock)
+    maker = SheetMaker(run.database, footage, stream_id, permission)
+    step = step_us(whole.duration)
+    stride = step * PER_SHEET
+    starts = range(whole.start, whole.end, stride)
+    with run.database.write() as orm:
+        # An attempt that was killed may have made some.
+        orm.execute(delete(Derivative).where(Derivative.job_id == run.id))
+    made = 0
+    for place, start in enumerate(starts):
+        sheet = maker.sheet(Interval(start, min(start + stride, whole.end)), step)
+        run.progress(place + 1, len(starts))
+        if sheet is None:
+            continue
+        name = f"{run.id}-{place}.jpg"
+        try:
+            write_sheet(run.settings.thumbnails, name, sheet)
+        except OSError as error:
+            raise StorageFull(f"A sheet of thumbnails cannot be written: {error}.") from error
+        row = row_of(sheet, name, step, run.clock.utc_us())
+        row.session_id, row.stream_id, row.job_id = session_id, stream_id, run.id
+        row.made_by = run.by
+        with run.database.write() as orm:
+            orm.add(row)
+        made += len(sheet.tiles)
+    facts = {"stream": stream_id, "pictures": made, "job": run.id}
+    with run.database.write() as orm:
+        now = run.clock.utc_us()
+        who = Who("player.thumbnails")
+        leave_audit_entry(orm, who, "thumbnails.made", f"session:{session_id}", now, facts=facts)
+    return {"pictures": made}
 
 
 def wish_of(payload: Mapping[str, Any]) -> ExportWish:

@@ -11,6 +11,7 @@ from bidwitness.config import Settings
 from bidwitness.coverage import explain
 from bidwitness.errors import NotFound
 from bidwitness.intervals import Interval, intersect, subtract, union
+from bidwitness.storage.happenings import markers_for
 from bidwitness.storage.index.footage import gaps_in, segments_in
 from bidwitness.storage.index.models import (
     Camera,
@@ -96,9 +97,14 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Note:
+    """A marker as somebody may read it."""
+
+    id: str
     at_us: int
     text: str
     author: str
+    audience: MarkerAudience
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,12 +282,8 @@ def _events(orm: Orm, session_id: str) -> list[Moment]:
 
 def _markers(orm: Orm, session_id: str, roles: frozenset[Role], name: str) -> list[Note]:
     """Give the markers meant for such a person, and her own."""
-    audiences = {MarkerAudience.ALL}
-    if roles & {Role.SUPERVISOR, Role.AUDITOR}:
-        audiences.add(MarkerAudience.SUPERVISION)
-    query = select(Marker).where(Marker.session_id == session_id).order_by(Marker.at_us)
+    query = select(Marker).where(Marker.session_id == session_id, markers_for(name, roles))
     return [
-        Note(row.at_us, row.text, row.author)
-        for row in orm.scalars(query)
-        if row.audience in audiences or row.author == name
+        Note(row.id, row.at_us, row.text, row.author, row.audience, row.reason)
+        for row in orm.scalars(query.order_by(Marker.at_us))
     ]

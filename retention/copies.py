@@ -6,6 +6,7 @@ from sqlalchemy import select
 
 from bidwitness.clock import Clock
 from bidwitness.config import Settings
+from bidwitness.storage.derivatives import THUMBNAILS, forget_work
 from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import Derivative
@@ -17,7 +18,7 @@ SWEEP = Who("retention.copies")
 
 
 def remove_expired_copies(database: Database, clock: Clock, settings: Settings) -> int:
-    """Remove the packages whose time is over; give how many. Raises ``IndexUnavailable``."""
+    """Remove the packages, pictures and sheets whose time is over; give how many. Raises ``IndexUnavailable``."""
     now = clock.utc_us()
     query = (
         select(Derivative)
@@ -29,15 +30,17 @@ def remove_expired_copies(database: Database, clock: Clock, settings: Settings) 
         expired = list(orm.scalars(query))
     removed = 0
     for copy in expired:
-        path = settings.exports / str(copy.path)
+        folder = settings.thumbnails if copy.kind == THUMBNAILS else settings.exports
+        path = folder / str(copy.path)
         # The name is ours; one that leads elsewhere was put there by a stranger.
-        if path.parent != settings.exports:
+        if path.parent != folder:
             log.error("a copy does not lie where copies do", extra={"facts": {"copy": copy.id}})
             continue
         path.unlink(missing_ok=True)
         with database.write() as orm:
             row = orm.get_one(Derivative, copy.id)
             row.path = None
+            forget_work(orm, row)
             facts = {"copy": row.id, "sha256": row.sha256}
             subject = f"session:{row.session_id}"
             leave_audit_entry(orm, SWEEP, "copy.expire", subject, now, facts=facts)

@@ -25,6 +25,7 @@ from bidwitness.retention.policy import (
     kept_until,
     loop_days_of,
 )
+from bidwitness.storage.derivatives import expire_with_footage
 from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.claims import FOREVER
 from bidwitness.storage.index.database import Database
@@ -205,6 +206,7 @@ def _mark(
             "from": gone[0].from_us,
             "to": gone[-1].to_us,
         }
+        expire_with_footage(orm, stream, gone[0].from_us, max(row.to_us for row in gone), now_us)
         leave_audit_entry(
             orm, SWEEP, "footage.remove", f"stream:{stream}", now_us, reason=reason, facts=facts
         )

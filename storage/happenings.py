@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, or_
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session as Orm
 
-from bidwitness.errors import Conflict, InvalidInput, NotFound
+from bidwitness.errors import Conflict, Forbidden, InvalidInput, NotFound
 from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.models import Alarm, Event, Marker, Room, Session, Stream
 from bidwitness.words import MarkerAudience, Role
@@ -97,12 +97,33 @@ def set_marker(orm: Orm, who: Who, at_us: int, new: NewMarker) -> Marker:
     return marker
 
 
+def remove_marker(
+    orm: Orm, who: Who, at_us: int, marker_id: str, roles: frozenset[Role], reason: str | None
+) -> Marker:
+    """Take a marker back: it is shown no more, and its row says when and why.
+
+    Raises ``NotFound`` for one that the person does not see, ``Forbidden`` for another author's.
+    """
+    query = select(Marker).where(Marker.id == marker_id, markers_for(who.name, roles))
+    marker = orm.scalars(query.with_for_update()).first()
+    if marker is None:
+        raise NotFound("There is no such marker.")
+    if marker.author != who.name:
+        raise Forbidden(f"Only {marker.author}, who set this marker, may take it back.")
+    marker.removed_us, marker.remove_reason = at_us, reason
+    facts = {"marker": marker.id, "at": marker.at_us, "text": marker.text}
+    subject = f"session:{marker.session_id}"
+    leave_audit_entry(orm, who, "marker.remove", subject, at_us, reason=reason, facts=facts)
+    return marker
+
+
 def markers_for(username: str, roles: frozenset[Role]) -> ColumnElement[bool]:
     """Give the condition under which a marker is shown to somebody.
 
     Users have no organisation yet, so a marker for one's own is shown to its author alone.
     """
     audiences = [MarkerAudience.ALL]
-    if Role.SUPERVISOR in roles:
+    if roles & {Role.SUPERVISOR, Role.AUDITOR}:
         audiences.append(MarkerAudience.SUPERVISION)
-    return or_(Marker.author == username, Marker.audience.in_(audiences))
+    meant = or_(Marker.author == username, Marker.audience.in_(audiences))
+    return and_(Marker.removed_us.is_(None), meant)

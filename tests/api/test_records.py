@@ -12,7 +12,7 @@ from support.clock import FakeClock
 
 from bidwitness.storage.index.alarms import raise_alarm
 from bidwitness.storage.index.jobs import enqueue
-from bidwitness.storage.index.models import RegisterEntry, Stream
+from bidwitness.storage.index.models import AuditEntry, Marker, RegisterEntry, Stream
 from bidwitness.words import Role
 
 HOUR = 3_600_000_000
@@ -142,6 +142,38 @@ def test_markers_are_for_whom_they_are_meant(scene: Scene) -> None:
         "li": [("eye", "all"), ("li", "own"), ("li", "supervision")],
         "root": [("eye", "all")],
     }
+
+
+def test_only_its_author_takes_a_marker_back(scene: Scene) -> None:
+    scene.root.post("/api/v1/grants", json=grant_body(scene))
+    at = f"/api/v1/markers?session_id={scene.session}"
+    body = {"session_id": scene.session, "at": 7, "text": "离席", "reason": "核对评分"}
+    with scene.api.as_user("eye") as eye, scene.api.as_user("li") as li:
+        made = [
+            li.post("/api/v1/markers", json={**body, "audience": audience}).json()
+            for audience in ("own", "supervision", "all")
+        ]
+        timeline = f"/api/v1/sessions/{scene.session}/timeline"
+        for client, seen in ((li, 3), (eye, 2), (scene.root, 1)):
+            listed = client.get(at).json()["items"]
+            drawn = client.get(timeline).json()["markers"]
+            assert len(listed) == len(drawn) == seen
+            assert {m["id"] for m in listed} == {m["id"] for m in drawn}
+        own, shared = f"/api/v1/markers/{made[0]['id']}", f"/api/v1/markers/{made[2]['id']}"
+        # What one does not see is not there; what one sees is still another's.
+        problem_of(eye.post(f"{own}/remove", json={}), 404, "not-found")
+        problem_of(eye.post(f"{shared}/remove", json={}), 403, "forbidden")
+        assert li.post(f"{shared}/remove", json={"reason": "记错时间"}).status_code == 204
+        problem_of(li.post(f"{shared}/remove", json={}), 404, "not-found")
+        for client in (li, eye, scene.root):
+            ids = {m["id"] for m in client.get(at).json()["items"]}
+            assert made[2]["id"] not in ids
+            assert ids == {m["id"] for m in client.get(timeline).json()["markers"]}
+    with scene.api.database.read() as orm:
+        row = orm.get_one(Marker, made[2]["id"])
+        assert (row.removed_us is not None, row.remove_reason) == (True, "记错时间")
+        entry = orm.scalars(select(AuditEntry).where(AuditEntry.action == "marker.remove")).one()
+        assert entry.facts["text"] == "离席"
 
 
 def test_holds_stand_until_released_by_the_administrator(scene: Scene) -> None:

@@ -15,9 +15,20 @@ from support.wait import wait_until
 
 from bidwitness.config import Settings, load_settings
 from bidwitness.intervals import Interval
+from bidwitness.retention.copies import remove_expired_copies
 from bidwitness.retention.sweep import Sweep, Swept
+from bidwitness.storage.derivatives import THUMBNAILS
 from bidwitness.storage.index.database import Database, open_database, upgrade
-from bidwitness.storage.index.models import AuditEntry, Claim, Garbage, RetentionPolicy, Segment
+from bidwitness.storage.index.jobs import enqueue
+from bidwitness.storage.index.models import (
+    AuditEntry,
+    Claim,
+    Derivative,
+    Garbage,
+    Job,
+    RetentionPolicy,
+    Segment,
+)
 from bidwitness.storage.index.policies import seed_policies
 from bidwitness.storage.index.protection import lock_stream
 from bidwitness.storage.keep.garbage import Collector
@@ -61,6 +72,38 @@ def test_footage_goes_when_its_loop_is_over_and_not_before(
     assert (garbage.segment_id, garbage.spool_path) == (segment.id, segment.spool_path)
     assert "30 days" in garbage.reason
     assert (entry.action, entry.subject) == ("footage.remove", f"stream:{segment.stream_id}")
+
+
+def test_thumbnails_go_with_their_footage_and_only_then(shelf: Shelf, settings: Settings) -> None:
+    segment = shelf.segment(a_stream(shelf.index, RoomKind.PUBLIC))
+    later = segment.to_us + LOOP + DAY
+    settings.thumbnails.mkdir(parents=True)
+    with shelf.index.write() as orm:
+        job = enqueue(orm, THUMBNAILS, {}, by="ann", now_us=START, key="the work")
+        orm.flush()
+        for name, from_us in (("mine.jpg", segment.from_us), ("after.jpg", segment.to_us)):
+            (settings.thumbnails / name).write_bytes(b"jpg")
+            orm.add(
+                Derivative(
+                    kind=THUMBNAILS,
+                    stream_id=segment.stream_id,
+                    from_us=from_us,
+                    to_us=from_us + MINUTE,
+                    recipe={},
+                    path=name,
+                    made_us=START,
+                    made_by="ann",
+                    expires_us=later + DAY,
+                    job_id=job.id,
+                )
+            )
+    assert remove_expired_copies(shelf.index, FakeClock(later), settings) == 0
+    swept(shelf.index, settings, later)
+    assert remove_expired_copies(shelf.index, FakeClock(later), settings) == 1
+    assert [path.name for path in settings.thumbnails.iterdir()] == ["after.jpg"]
+    with shelf.index.read() as orm:
+        # So that what is left can be made anew.
+        assert orm.get_one(Job, job.id).key is None
 
 
 def test_the_loop_follows_the_kind_of_room_and_the_policy(shelf: Shelf, settings: Settings) -> None:

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Playback, PlaybackStream, RoomCamera, Timeline } from '../src/api/types';
-import { camerasOf, joined, pictureGaps, pictureOf, soundOf } from '../src/player/cameras';
+import type { Medium, Playback, PlaybackStream, RoomCamera, Timeline } from '../src/api/types';
+import { camerasOf, copyOf, joined, pictureGaps, pictureOf, soundOf } from '../src/player/cameras';
 import { bestColumns } from '../src/player/grid';
 import { commandOf } from '../src/player/keyboard';
 import * as layout from '../src/wall/layout';
@@ -119,6 +119,17 @@ describe('columns', () => {
   });
 });
 
+test('a snapshot is of the main stream, if that may be copied', () => {
+  const copies: Medium[] = ['picture'];
+  const main = stream('a-main', 'main');
+  const sub = stream('a-sub', 'sub');
+  const of = (...streams: PlaybackStream[]) => copyOf(camerasOf(playback(...streams), null)[0]!);
+  expect(of(main, sub)).toBeNull();
+  expect(of({ ...sub, copies }, { ...main, copies })?.stream_id).toBe('a-main');
+  expect(of(main, { ...sub, copies })?.stream_id).toBe('a-sub');
+  expect(of({ ...main, copies: ['sound'] })).toBeNull();
+});
+
 describe('keys', () => {
   const press = (key: string, extra = {}) =>
     commandOf({ key, shiftKey: false, ctrlKey: false, metaKey: false, altKey: false, ...extra });
@@ -129,11 +140,14 @@ describe('keys', () => {
     expect(press('ArrowRight', { shiftKey: true })).toEqual({ do: 'skip', seconds: 1 });
     expect(press(',')).toEqual({ do: 'frame', by: -1 });
     expect(press('J')).toEqual({ do: 'skip', seconds: -10 });
+    expect(press('s')).toEqual({ do: 'snapshot' });
+    expect(press('N')).toEqual({ do: 'marker' });
     expect(press('7')).toEqual({ do: 'focus', index: 6 });
   });
 
   test('leave the browser its own', () => {
     expect(press('l', { ctrlKey: true })).toBeNull();
+    expect(press('s', { metaKey: true })).toBeNull();
     expect(press('x')).toBeNull();
     expect(press('0')).toBeNull();
   });

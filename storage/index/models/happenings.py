@@ -24,6 +24,8 @@ class Event(Base):
 
 
 class Marker(Base):
+    """What a person notes at an instant. Taken back, it is shown no more; the row stays."""
+
     __tablename__ = "markers"
     __table_args__ = (Index("ix_markers_session_at", "session_id", "at_us"),)
     id: Mapped[Id]
@@ -35,6 +37,8 @@ class Marker(Base):
     author: Mapped[str] = mapped_column(String(120))
     audience: Mapped[MarkerAudience] = word(MarkerAudience)
     made_us: Mapped[Us]
+    removed_us: Mapped[Us | None]
+    remove_reason: Mapped[Text_ | None]
 
 
 class Step(Base):

@@ -8,8 +8,10 @@ import type {
   NewCamera,
   NewClaim,
   NewGrant,
+  NewMarker,
   NewProject,
   NewSession,
+  NewSnapshot,
   Outcome,
   Page,
   Playback,
@@ -21,7 +23,9 @@ import type {
   Room,
   Session,
   SessionQuery,
+  Snapshot,
   System,
+  ThumbnailIndex,
   Timeline,
   User,
   VerifyReport,
@@ -150,7 +154,29 @@ export const api = {
   grant: (grant: NewGrant) => call<unknown>('POST', '/grants', grant),
 
   newPlayback: (request: PlaybackRequest) => call<Playback>('POST', '/playbacks', request),
+
+  newMarker: (marker: NewMarker) => call<unknown>('POST', '/markers', marker),
+  removeMarker: (markerId: string, reason?: string) =>
+    call<void>('POST', `/markers/${id(markerId)}/remove`, reason ? { reason } : {}),
+
+  snapshot: (wish: NewSnapshot) => call<Snapshot>('POST', '/snapshots', wish),
 };
+
+async function fetched(address: string): Promise<Response> {
+  const response = await fetch(address, { credentials: 'same-origin' });
+  if (response.status === 401) onUnauthorised();
+  if (!response.ok) throw new ApiError(await problemOf(response));
+  return response;
+}
+
+/** The thumbnails of a stream of a playback: what there is, and each sheet as a picture. */
+export function thumbnailsOf(playbackId: string, streamId: string) {
+  const base = `/play/${id(playbackId)}/${id(streamId)}/thumbnails`;
+  return {
+    index: async () => (await (await fetched(base)).json()) as ThumbnailIndex,
+    sheet: async (sheetId: string) => (await fetched(`${base}/${id(sheetId)}.jpg`)).blob(),
+  };
+}
 
 export type SessionAct =
   'start' | 'suspend' | 'recess' | 'resume' | 'extend' | 'undo-end' | 'seal' | 'cancel';

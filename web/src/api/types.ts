@@ -273,10 +273,54 @@ export interface TimelineEvent {
   text: string;
 }
 
+export type MarkerAudience = 'own' | 'supervision' | 'all';
+
 export interface TimelineMarker {
+  id: string;
   at: Micros;
   text: string;
   author: string;
+  audience: MarkerAudience;
+  reason: string | null;
+}
+
+export interface NewMarker {
+  session_id: string;
+  at: Micros;
+  text: string;
+  audience: MarkerAudience;
+  reason?: string;
+}
+
+/** One sheet of thumbnails: which instants it shows, at which places, row by row. */
+export interface ThumbnailSheet extends Interval {
+  id: string;
+  tiles: { at: Micros; place: number }[];
+}
+
+export interface ThumbnailIndex {
+  state: 'none' | 'making' | 'ready' | 'failed';
+  width: number;
+  height: number;
+  columns: number;
+  step: Micros;
+  sheets: ThumbnailSheet[];
+}
+
+export interface Snapshot {
+  id: string;
+  from: Micros;
+  to: Micros;
+  picture: string;
+  sha256: string;
+  provenance: object;
+}
+
+export interface NewSnapshot {
+  playback_id: string;
+  stream_id: string;
+  at: Micros;
+  reason: string;
 }
 
 export interface Timeline {
@@ -302,6 +346,8 @@ export interface PlaybackStream {
   room: string;
   role: StreamRole;
   tracks: Medium[];
+  /** Of which media a copy might be had when the playback was opened. */
+  copies?: Medium[];
   codecs?: Partial<Record<Medium, string | null>>;
 }
 

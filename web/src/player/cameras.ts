@@ -59,6 +59,12 @@ export function soundOf(camera: PlayedCamera): PlaybackStream | null {
   return camera.streams.find((stream) => stream.tracks.includes('sound')) ?? null;
 }
 
+/** The stream of which a picture may be copied, the main one before others, or null. */
+export function copyOf(camera: PlayedCamera): PlaybackStream | null {
+  const able = camera.streams.filter((stream) => stream.copies?.includes('picture'));
+  return able.find((stream) => stream.role === 'main') ?? able[0] ?? null;
+}
+
 /** Adjacent intervals as one, in order. */
 export function joined(parts: readonly Interval[], slack: number): Interval[] {
   const sorted = [...parts].sort((a, b) => a.from - b.from);

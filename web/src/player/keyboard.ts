@@ -1,7 +1,19 @@
 /** Single-key commands of the replay; the page may switch them off (WCAG 2.1.4). */
 
 export type Command =
-  | { do: 'toggle' | 'play' | 'pause' | 'faster' | 'mute' | 'full' | 'in' | 'out' }
+  | {
+      do:
+        | 'toggle'
+        | 'play'
+        | 'pause'
+        | 'faster'
+        | 'mute'
+        | 'full'
+        | 'in'
+        | 'out'
+        | 'snapshot'
+        | 'marker';
+    }
   | { do: 'skip'; seconds: number }
   | { do: 'frame'; by: 1 | -1 }
   | { do: 'focus'; index: number };
@@ -45,6 +57,10 @@ export function commandOf(event: Key): Command | null {
       return { do: 'mute' };
     case 'f':
       return { do: 'full' };
+    case 's':
+      return { do: 'snapshot' };
+    case 'n':
+      return { do: 'marker' };
   }
   if (/^[1-9]$/.test(event.key)) return { do: 'focus', index: Number(event.key) - 1 };
   return null;

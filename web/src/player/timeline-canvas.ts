@@ -25,7 +25,8 @@ export interface TimelineModel {
 export interface TimelineHooks {
   onSeek(time: Micros): void;
   onFocus(laneId: string): void;
-  onHover(time: Micros | null, x: number): void;
+  /** `laneId` is empty where the pointer is on no camera's lane. */
+  onHover(time: Micros | null, x: number, laneId: string | null): void;
   onView(view: Interval): void;
   label(time: Micros): string;
   /** Microseconds local time is ahead of UTC, for round labels. */
@@ -112,8 +113,8 @@ export class TimelineCanvas {
         if (event.button !== 0) return;
         canvas.setPointerCapture(event.pointerId);
         this.#dragging = true;
-        const lane = this.#model.lanes[Math.floor((event.offsetY - AXIS) / LANE)];
-        if (lane && event.offsetY > AXIS) this.hooks.onFocus(lane.id);
+        const lane = this.#laneAt(event.offsetY);
+        if (lane !== null) this.hooks.onFocus(lane);
         this.hooks.onSeek(at(event));
       },
       { signal },
@@ -122,7 +123,7 @@ export class TimelineCanvas {
       'pointermove',
       (event) => {
         this.#hover = event.offsetX;
-        this.hooks.onHover(at(event), event.offsetX);
+        this.hooks.onHover(at(event), event.offsetX, this.#laneAt(event.offsetY));
         if (this.#dragging) this.#scrub(event);
         this.invalidate();
       },
@@ -137,7 +138,7 @@ export class TimelineCanvas {
       'pointerleave',
       () => {
         this.#hover = null;
-        this.hooks.onHover(null, 0);
+        this.hooks.onHover(null, 0, null);
         this.invalidate();
       },
       { signal },
@@ -146,6 +147,10 @@ export class TimelineCanvas {
       signal,
       passive: false,
     });
+  }
+
+  #laneAt(y: number): string | null {
+    return y > AXIS ? (this.#model.lanes[Math.floor((y - AXIS) / LANE)]?.id ?? null) : null;
   }
 
   /** Dragging past an edge pulls the view along. */

@@ -1,12 +1,13 @@
 /** The state of one opened replay as the page sees it: a thin, reactive skin over `Replay`. */
 
 import { untrack } from 'svelte';
-import { playlistUrl } from '../api/client';
+import { playlistUrl, thumbnailsOf } from '../api/client';
 import type { Interval, Micros, Playback, PlaybackStream, Timeline } from '../api/types';
-import { beginning, camerasOf, pictureOf, soundOf } from '../player/cameras';
+import { beginning, camerasOf, copyOf, pictureOf, soundOf } from '../player/cameras';
 import type { PlayedCamera, Quality } from '../player/cameras';
 import { Replay, SOUND_MAX_RATE } from '../player/replay';
 import { SOUND } from '../player/sync';
+import { Thumbnails, type Sight } from '../player/thumbnails';
 import { Tile } from '../player/tile';
 import type { TileView } from '../player/tile';
 
@@ -45,6 +46,9 @@ export class Stage {
   muted = $state(true);
 
   #mark: Micros | null = null;
+  #thumbnails = new Map<string, Thumbnails>();
+  /** Counts what has arrived, so that the page looks again. */
+  #sights = $state(0);
   #attachments = new Map<string, Attachment>();
 
   constructor(
@@ -88,7 +92,30 @@ export class Stage {
 
   close(): void {
     this.replay.close();
+    for (const thumbnails of this.#thumbnails.values()) thumbnails.close();
   }
+
+  /** The small picture of a camera for an instant; what is not here yet is asked for. */
+  sightOf(key: string, time: Micros, gaps: readonly Interval[]): Sight | null {
+    void this.#sights;
+    let found = this.#thumbnails.get(key);
+    const camera = this.cameras.find((one) => one.key === key);
+    // Of the sub-stream, which costs least; whether a browser plays its codec does not matter.
+    const stream = camera && pictureOf(camera, 'sub', false, () => true);
+    if (!found && stream) {
+      const source = thumbnailsOf(this.playback.id, stream.stream_id);
+      found = new Thumbnails(source, () => this.#sights++);
+      this.#thumbnails.set(key, found);
+    }
+    return found?.at(time, gaps) ?? null;
+  }
+
+  /** The camera in focus with the stream that a snapshot would be taken of, or null. */
+  readonly copied: { camera: PlayedCamera; stream: PlaybackStream } | null = $derived.by(() => {
+    const camera = this.cameras.find((one) => one.key === this.focus);
+    const stream = camera && copyOf(camera);
+    return camera && stream ? { camera, stream } : null;
+  });
 
   /** The record has stopped growing: the end is where the playlists end. */
   finish(to: Micros | null): void {

@@ -49,6 +49,8 @@ export const icons = {
   markIn: 'M13 5H8v14h5M17 12h.01',
   markOut: 'M11 5h5v14h-5M7 12h.01',
   minus: 'M5 12h14',
+  snapshot: 'M4 8h3l2-3h6l2 3h3v11H4zM12 10a3.5 3.5 0 1 0 0 7 3.5 3.5 0 0 0 0-7z',
+  marker: 'M6 21V4h12l-3 4.5 3 4.5H6',
 } as const;
 
 export type IconName = keyof typeof icons;

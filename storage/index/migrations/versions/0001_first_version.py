@@ -220,7 +220,8 @@ def _happenings() -> None:
     table("markers", text("id", 16), ref("session_id", "sessions", null=True),
         ref("room_id", "rooms", null=True), big("at_us"), text("text", 4000),
         text("reason", 500, null=True), text("author", 120), text("audience", 32),
-        big("made_us"), key("id"))
+        big("made_us"), big("removed_us", null=True), text("remove_reason", 500, null=True),
+        key("id"))
     index("ix_markers_room_id", "markers", "room_id")
     index("ix_markers_session_at", "markers", "session_id", "at_us")
     table("events", number("id"), ref("session_id", "sessions", null=True),

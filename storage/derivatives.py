@@ -1,0 +1,70 @@
+"""What was made of footage and must not outlive it: sheets of thumbnails, and how they go."""
+
+import hashlib
+from collections.abc import Iterable
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session as Orm
+
+from bidwitness.intervals import Interval
+from bidwitness.storage.index.jobs import enqueue, retry_job
+from bidwitness.storage.index.models import Derivative, Job
+from bidwitness.words import JobState
+
+THUMBNAILS = "thumbnails"
+SNAPSHOT = "snapshot"
+# So many wait for a worker at most; whoever comes then is told to come again.
+MAX_WAITING = 60
+# What has failed is tried again when somebody wants it so much later.
+TRY_AGAIN_US = 600_000_000
+
+
+def thumbnails_key(session_id: str, stream_id: str, spans: Iterable[Interval]) -> str:
+    """Name the work of making a stream's thumbnails for what a session claims of it now.
+
+    Whoever wants the same names the same; other claims make other work of it.
+    """
+    claimed = ",".join(f"{span.start}-{span.end}" for span in spans)
+    digest = hashlib.sha256(claimed.encode()).hexdigest()[:24]
+    return f"{THUMBNAILS}:{session_id}:{stream_id}:{digest}"
+
+
+def demand_thumbnails(
+    orm: Orm, session_id: str, stream_id: str, key: str, *, by: str, now_us: int
+) -> Job | None:
+    """Give the job that makes or made a stream's thumbnails, queued if there is none.
+
+    Gives nothing while too many wait. What failed long ago is queued anew.
+    """
+    present = orm.scalars(select(Job).where(Job.key == key)).first()
+    if present is None:
+        waiting = select(func.count()).where(Job.kind == THUMBNAILS, Job.state == JobState.QUEUED)
+        if (orm.scalar(waiting) or 0) >= MAX_WAITING:
+            return None
+        payload = {"session_id": session_id, "stream_id": stream_id}
+        return enqueue(orm, THUMBNAILS, payload, by=by, now_us=now_us, key=key)
+    over = present.state in (JobState.FAILED, JobState.CANCELLED)
+    if over and now_us - (present.finished_us or now_us) > TRY_AGAIN_US:
+        return retry_job(orm, present.id, now_us)
+    return present
+
+
+def expire_with_footage(orm: Orm, stream_id: str, from_us: int, to_us: int, now_us: int) -> None:
+    """End what shows pictures of a stream's time. Call where that footage is given up."""
+    orm.execute(
+        update(Derivative)
+        .where(
+            Derivative.kind == THUMBNAILS,
+            Derivative.stream_id == stream_id,
+            Derivative.path.is_not(None),
+            Derivative.from_us < to_us,
+            Derivative.to_us > from_us,
+        )
+        .values(expires_us=now_us)
+    )
+
+
+def forget_work(orm: Orm, derivative: Derivative) -> None:
+    """Let a derivative that has gone be made anew when somebody wants it again."""
+    if derivative.kind == THUMBNAILS and derivative.job_id is not None:
+        orm.execute(update(Job).where(Job.id == derivative.job_id).values(key=None))
