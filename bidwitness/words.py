@@ -196,3 +196,16 @@ class Health(Word):
     DEGRADED = "degraded", "降级"
     STALLED = "stalled", "停滞"
     OFFLINE = "offline", "离线"
+
+
+class StreamFault(Word):
+    """What is wrong with a stream that is recorded all the same."""
+
+    SILENT = "silent", "麦克风无信号"
+    LOW_FRAME_RATE = "low_frame_rate", "帧率偏低"
+    LONG_GOP = "long_gop", "关键帧间隔过长"
+    CLOCK_OFFSET = "clock_offset", "摄像机时钟偏差过大"
+
+
+# With these the record itself is poorer than it should be; the others are an alarm only.
+DEGRADING = (StreamFault.SILENT, StreamFault.LOW_FRAME_RATE)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from sqlalchemy import select
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session as Orm
 
 from bidwitness.errors import DamageFound
 from bidwitness.storage.index.models import Stream, StreamStatus
-from bidwitness.words import GapCause, Health
+from bidwitness.words import GapCause, Health, StreamFault
 
 STATUS_FILE = "recorder.json"
 MAX_MESSAGE = 500
@@ -22,6 +22,9 @@ class StreamState:
 
     ``since_us``: since when the state holds. ``last_us``: end of the last finished, playable
     fragment (µs UTC). ``centi_fps``: frames in a hundred seconds; ``kbps``: kilobits a second.
+    ``gop_ms``: the longest of the last distances of key frames. ``centi_dbfs``: the sound's level
+    in hundredths of dBFS. ``clock_us``: the camera's clock minus ours. ``verdicts``: of each fault
+    whether it is there; what is not known is not in it.
     """
 
     stream_id: str
@@ -32,6 +35,15 @@ class StreamState:
     centi_fps: int | None = None
     kbps: int | None = None
     message: str | None = None
+    gop_ms: int | None = None
+    centi_dbfs: int | None = None
+    clock_us: int | None = None
+    verdicts: Mapping[StreamFault, bool] = field(default_factory=dict)
+
+
+def faults_of(verdicts: Mapping[StreamFault, bool]) -> tuple[StreamFault, ...]:
+    """Give the faults that are there, in the order of their list."""
+    return tuple(fault for fault in StreamFault if verdicts.get(fault))
 
 
 def encode_states(states: Sequence[StreamState]) -> str:
@@ -49,10 +61,13 @@ def decode_states(line: str) -> list[StreamState]:
 
 def _state(item: Mapping[str, object]) -> StreamState:
     facts = dict(item)
-    cause = facts.pop("cause")
+    cause, verdicts = facts.pop("cause"), facts.pop("verdicts", {})
+    if not isinstance(verdicts, Mapping):
+        raise TypeError("verdicts is an object")
     return StreamState(
         state=Health(str(facts.pop("state"))),
         cause=None if cause is None else GapCause(str(cause)),
+        verdicts={StreamFault(name): bool(found) for name, found in verdicts.items()},
         **facts,  # type: ignore[arg-type]  # a name that does not fit raises TypeError above
     )
 
@@ -84,5 +99,7 @@ def save_status_rows(orm: Orm, recorder: str, states: Sequence[StreamState], now
         row.recorder = recorder
         row.state, row.cause, row.since_us = state.state, state.cause, state.since_us
         row.last_us, row.centi_fps, row.kbps = state.last_us, state.centi_fps, state.kbps
+        row.gop_ms, row.centi_dbfs, row.clock_us = state.gop_ms, state.centi_dbfs, state.clock_us
+        row.verdicts = {fault.value: found for fault, found in state.verdicts.items()}
         row.message = state.message[:MAX_MESSAGE] if state.message else None
         row.at_us = now_us

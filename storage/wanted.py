@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session as Orm
 from bidwitness.addresses import CameraAddress, parse_camera_address
 from bidwitness.errors import DamageFound, InvalidInput
 from bidwitness.secrets import SecretBox
-from bidwitness.storage.index.models import Booking, Camera, Claim, Room, Session, Stream
+from bidwitness.storage.index.models import Booking, Camera, Claim, Profile, Room, Session, Stream
 from bidwitness.words import RoomKind, SessionState, StreamRole
 
 # A cut is asked for from so long before its instant until so long after it, in µs.
@@ -37,6 +37,8 @@ class WantedStream:
     secret: bytes | None = field(repr=False)
     record_sound: bool
     cuts: tuple[int, ...] = ()
+    # Frames a second that the camera says of the profile, if it was found by ONVIF.
+    declared_fps: int | None = None
 
     @property
     def secret_about(self) -> str:
@@ -67,9 +69,10 @@ def camera_address(wanted: WantedStream, secrets: SecretBox) -> CameraAddress:
 def wanted_streams(orm: Orm, now_us: int) -> list[WantedStream]:
     """Give all streams to be pulled now, by camera and role. A rest room's never are."""
     rows = orm.execute(
-        select(Stream, Camera, Room)
+        select(Stream, Camera, Room, Profile.fps)
         .join(Camera, Camera.id == Stream.camera_id)
         .join(Room, Room.id == Camera.room_id)
+        .outerjoin(Profile, Profile.id == Stream.profile_id)
         .where(
             Stream.enabled,
             Camera.enabled,
@@ -79,7 +82,7 @@ def wanted_streams(orm: Orm, now_us: int) -> list[WantedStream]:
         .order_by(Camera.id, Stream.role)
     ).all()
     cuts = _cuts(orm, now_us)
-    with_main = {stream.camera_id for stream, _, _ in rows if stream.role is StreamRole.MAIN}
+    with_main = {stream.camera_id for stream, _, _, _ in rows if stream.role is StreamRole.MAIN}
     return [
         WantedStream(
             stream_id=stream.id,
@@ -93,8 +96,9 @@ def wanted_streams(orm: Orm, now_us: int) -> list[WantedStream]:
             secret=camera.secret,
             record_sound=stream.role is StreamRole.MAIN or camera.id not in with_main,
             cuts=tuple(sorted(cuts.get(room.id, set()) | cuts.get(stream.id, set()))),
+            declared_fps=fps,
         )
-        for stream, camera, room in rows
+        for stream, camera, room, fps in rows
     ]
 
 
