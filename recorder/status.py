@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from sqlalchemy import select
@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session as Orm
 
 from bidwitness.errors import DamageFound
 from bidwitness.storage.index.models import Stream, StreamStatus
-from bidwitness.words import GapCause, Health, StreamFault
+from bidwitness.storage.wanted import streams_at_recess
+from bidwitness.words import DEGRADING, GapCause, Health, StreamFault
 
 STATUS_FILE = "recorder.json"
 MAX_MESSAGE = 500
@@ -44,6 +45,16 @@ class StreamState:
 def faults_of(verdicts: Mapping[StreamFault, bool]) -> tuple[StreamFault, ...]:
     """Give the faults that are there, in the order of their list."""
     return tuple(fault for fault in StreamFault if verdicts.get(fault))
+
+
+def hushed(state: StreamState) -> StreamState:
+    """Give the state of a stream whose room rests: silence is what belongs there. Pure."""
+    if not state.verdicts.get(StreamFault.SILENT):
+        return state
+    verdicts = {**state.verdicts, StreamFault.SILENT: False}
+    only = state.cause is None and not any(verdicts.get(fault) for fault in DEGRADING)
+    well = state.state is Health.DEGRADED and only
+    return replace(state, verdicts=verdicts, state=Health.OK if well else state.state)
 
 
 def encode_states(states: Sequence[StreamState]) -> str:
@@ -82,7 +93,13 @@ def save_status_file(run_dir: Path, states: Sequence[StreamState], now_us: int) 
 
 
 def save_status_rows(orm: Orm, recorder: str, states: Sequence[StreamState], now_us: int) -> None:
-    """Write each known stream's row; streams that the index has lost are left out."""
+    """Write each known stream's row; streams that the index has lost are left out.
+
+    Silence is not held against a stream whose session is in recess.
+    """
+    if any(state.verdicts.get(StreamFault.SILENT) for state in states):
+        resting = streams_at_recess(orm)
+        states = [hushed(s) if s.stream_id in resting else s for s in states]
     ids = [state.stream_id for state in states]
     known = set(orm.scalars(select(Stream.id).where(Stream.id.in_(ids))))
     rows = {

@@ -60,6 +60,7 @@ class Alarm(Base):
     __tablename__ = "alarms"
     __table_args__ = (
         Index("ix_alarms_open", "kind", "subject", "cleared_us"),
+        Index("ix_alarms_told", "told"),
         # Two processes that notice the same thing at once make one alarm of it.
         Index(
             "uq_alarms_open",

@@ -219,6 +219,7 @@ def _happenings() -> None:
     op.create_index("uq_alarms_open", "alarms", ["kind", "subject"], unique=True,
         sqlite_where=sa.text("cleared_us IS NULL"),
         postgresql_where=sa.text("cleared_us IS NULL"))
+    index("ix_alarms_told", "alarms", "told")
     index("ix_alarms_room_id", "alarms", "room_id")
     table("markers", text("id", 16), ref("session_id", "sessions", null=True),
         ref("room_id", "rooms", null=True), big("at_us"), text("text", 4000),
