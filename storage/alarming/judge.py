@@ -69,7 +69,11 @@ def is_recorded(stream: WatchedStream, now_us: int) -> bool:
 def judge(stream: WatchedStream, now_us: int, missing_us: int) -> Sequence[Finding]:
     """Give what is known of each kind of alarm. ``missing_us``: how long nothing has come."""
     state, cause = effective(stream.reported, now_us)
-    about = {"camera": stream.camera, "room": stream.room, "role": stream.role.value}
+    about: dict[str, object] = {
+        "camera": stream.camera,
+        "room": stream.room,
+        "role": stream.role.value,
+    }
     if not is_recorded(stream, now_us):
         if missing_us < ALARM_AFTER_US:
             return ()

@@ -84,15 +84,15 @@ def mailed() -> Iterator[Mailed]:
 
 
 @pytest.fixture
-def by_web(index: Database, tmp_path: Path, posted: Posted) -> Teller:
+def by_web(sqlite_index: Database, tmp_path: Path, posted: Posted) -> Teller:
     settings = load_settings(
         data=tmp_path, alarm_webhook=posted.url, alarm_webhook_secret=SECRET, site="site-7"
     )
-    return Teller(index, settings)
+    return Teller(sqlite_index, settings)
 
 
 @pytest.fixture
-def by_mail(index: Database, tmp_path: Path, mailed: Mailed) -> Teller:
+def by_mail(sqlite_index: Database, tmp_path: Path, mailed: Mailed) -> Teller:
     settings = load_settings(
         data=tmp_path,
         alarm_mail_to="duty@example.org, night@example.org",
@@ -101,7 +101,7 @@ def by_mail(index: Database, tmp_path: Path, mailed: Mailed) -> Teller:
         alarm_smtp_password="pw",
         name="见证\nBcc: x@example.org",
     )
-    return Teller(index, settings)
+    return Teller(sqlite_index, settings)
 
 
 def test_a_post_holds_the_alarm_in_both_languages_and_its_signature(
@@ -169,13 +169,13 @@ def test_a_receiver_that_refuses_is_not_asked_again(
     ],
 )
 def test_nobody_there_is_an_outage(
-    index: Database, tmp_path: Path, settings: dict[str, str]
+    sqlite_index: Database, tmp_path: Path, settings: dict[str, str]
 ) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         at = f"127.0.0.1:{nobody.getsockname()[1]}"
         filled = {name: value.replace("%s", at) for name, value in settings.items()}
-        teller = Teller(index, load_settings(data=tmp_path, **filled))
+        teller = Teller(sqlite_index, load_settings(data=tmp_path, **filled))
         teller.raised()
         job = teller.tell()
     assert job.state == JobState.QUEUED and "does not answer" in str(job.error)
