@@ -33,11 +33,15 @@ def same(samples: NDArray[np.int16]) -> Sound:
     return lambda _second: samples
 
 
+_VALUES = np.sort(np.unique(g711.decode(bytes(range(256)), g711.ALAW)))
+_NEAREST = _VALUES[
+    np.searchsorted((_VALUES[1:].astype(np.int32) + _VALUES[:-1]) // 2, np.arange(-32768, 32768))
+]
+
+
 def alaw(samples: NDArray[np.int16]) -> bytes:
     """Code samples as A-law by the nearest value."""
-    values = np.sort(np.unique(g711.decode(bytes(range(256)), g711.ALAW)))
-    middle = (values[1:].astype(np.int32) + values[:-1]) // 2
-    return g711.encode(values[np.searchsorted(middle, samples)], g711.ALAW)
+    return g711.encode(_NEAREST[samples.astype(np.int32) + 32768], g711.ALAW)
 
 
 class Microphone:
