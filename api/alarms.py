@@ -23,6 +23,8 @@ class AlarmAnswer(Answer):
     # What it is about: "stream:ID", "session:ID", "store", …
     subject: str
     cause: str | None
+    # What the pages word the cause from: camera, room, role, cause, a figure.
+    facts: dict[str, object] | None
     room_id: str | None
     raised_at: int
     cleared_at: int | None
@@ -66,6 +68,7 @@ def _answer(row: Alarm) -> AlarmAnswer:
         kind=row.kind,
         subject=row.subject,
         cause=row.cause,
+        facts=row.facts,
         room_id=row.room_id,
         raised_at=row.raised_us,
         cleared_at=row.cleared_us,

@@ -6,20 +6,25 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness.api.schemas import Answer
+from bidwitness.storage.alarming.judge import SILENT_RECORDER_US, effective
+from bidwitness.storage.alarming.watch import reported_of
 from bidwitness.storage.index.models import Camera, Stream, StreamStatus
-from bidwitness.words import GapCause, Health, Medium, StreamRole
-
-# A recorder reports every second; what is older says nothing about now (stalls are known in 5 s).
-SILENT_US = 5_000_000
+from bidwitness.words import DEGRADING, GapCause, Health, Medium, StreamFault, StreamRole
 
 
 class HealthAnswer(Answer):
     state: Health
-    cause: GapCause | None
+    cause: GapCause | StreamFault | None
+    # All that is wrong while it is recorded; ``cause`` is the first that makes it poorer.
+    faults: list[StreamFault]
     since_us: int
     last_fragment_us: int | None
     fps: float | None
     kbps: int | None
+    gop_seconds: float | None
+    # The sound's level, below full scale; a camera's clock minus ours.
+    level_dbfs: float | None
+    clock_offset_us: int | None
     message: str | None
 
 
@@ -70,13 +75,22 @@ def _describe(stream: Stream, status: StreamStatus | None, now_us: int) -> Strea
 
 def health_of(status: StreamStatus, now_us: int) -> HealthAnswer:
     """Say how a stream is. A recorder that has gone silent cannot vouch for it. Pure."""
-    silent = now_us - status.at_us > SILENT_US
+    reported = reported_of(status)
+    state, cause = effective(reported, now_us)
+    silent = now_us - status.at_us > SILENT_RECORDER_US
+    verdicts = {} if silent else reported.verdicts or {}
+    faults = [fault for fault in StreamFault if verdicts.get(fault)]
+    poorer = next((fault for fault in faults if fault in DEGRADING), None)
     return HealthAnswer(
-        state=Health.OFFLINE if silent else status.state,
-        cause=GapCause.RECORDER_DOWN if silent else status.cause,
+        state=state,
+        cause=cause or (poorer if state is Health.DEGRADED else None),
+        faults=faults,
         since_us=status.at_us if silent else status.since_us,
         last_fragment_us=status.last_us,
         fps=None if silent or status.centi_fps is None else status.centi_fps / 100,
         kbps=None if silent else status.kbps,
+        gop_seconds=None if silent or status.gop_ms is None else status.gop_ms / 1000,
+        level_dbfs=None if silent or status.centi_dbfs is None else status.centi_dbfs / 100,
+        clock_offset_us=None if silent else status.clock_us,
         message=status.message,
     )

@@ -20,7 +20,12 @@ from bidwitness.errors import ConfigError, Unavailable
 log = logging.getLogger(__name__)
 
 # By name: the kernel imports no folder.
-TASK_MODULES = ("bidwitness.storage.tasks", "bidwitness.retention.tasks", "bidwitness.player.tasks")
+TASK_MODULES = (
+    "bidwitness.storage.tasks",
+    "bidwitness.storage.alarming.deliver",
+    "bidwitness.retention.tasks",
+    "bidwitness.player.tasks",
+)
 QUEUE = "bidwitness"
 RUN_JOB, RESEND = "jobs.run", "jobs.resend"
 RESEND_S = 5

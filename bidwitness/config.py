@@ -7,9 +7,10 @@ import os
 import re
 import tomllib
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,6 +23,9 @@ from bidwitness.errors import ConfigError
 DATABASE_SCHEMES = ("sqlite", "postgresql+psycopg")
 STORE_SCHEMES = ("file", "s3")
 BROKER_SCHEMES = ("filesystem", "redis")
+WEBHOOK_SCHEMES = ("http", "https")
+SMTP_SCHEMES = ("smtp", "smtps")
+_MAIL = re.compile(r"[^@\s<>,;:]+@[A-Za-z0-9.-]+")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -71,6 +75,13 @@ class Settings(BaseSettings):
     # A job whose worker has not been heard of for so long is run again by another.
     job_lease_seconds: int = Field(default=60, ge=1)
     work_threads: int = Field(default=2, ge=1, le=64)
+    # Alarms are told to others: posted as signed JSON, and mailed (addresses with commas).
+    alarm_webhook: str = ""
+    alarm_webhook_secret: SecretStr | None = None
+    alarm_mail_to: str = ""
+    alarm_mail_from: str = ""
+    alarm_smtp: str = ""
+    alarm_smtp_password: SecretStr | None = None
     # Cameras on loopback exist in the demo and in tests only (design.md §5.11).
     allow_loopback_cameras: bool = False
 
@@ -108,6 +119,43 @@ class Settings(BaseSettings):
     @classmethod
     def _broker(cls, value: str) -> str:
         return _scheme(value, BROKER_SCHEMES)
+
+    @field_validator("alarm_webhook")
+    @classmethod
+    def _webhook(cls, value: str) -> str:
+        return _scheme(value, WEBHOOK_SCHEMES)
+
+    @field_validator("alarm_smtp")
+    @classmethod
+    def _smtp(cls, value: str) -> str:
+        return _scheme(value, SMTP_SCHEMES)
+
+    @field_validator("alarm_mail_to", "alarm_mail_from")
+    @classmethod
+    def _addresses(cls, value: str) -> str:
+        if any(not _MAIL.fullmatch(part.strip()) for part in value.split(",") if value):
+            raise ValueError("write name@example.org, several with commas")
+        return value
+
+    @model_validator(mode="after")
+    def _told(self) -> Self:
+        secret = self.alarm_webhook_secret
+        if self.alarm_webhook and (secret is None or len(secret.get_secret_value()) < 16):
+            raise ValueError(
+                "BIDWITNESS_ALARM_WEBHOOK wants BIDWITNESS_ALARM_WEBHOOK_SECRET, 16 characters "
+                "or more, to sign with"
+            )
+        if self.alarm_mail_to and not (self.alarm_mail_from and self.alarm_smtp):
+            raise ValueError(
+                "BIDWITNESS_ALARM_MAIL_TO wants BIDWITNESS_ALARM_MAIL_FROM and "
+                "BIDWITNESS_ALARM_SMTP (smtp://user@host:587)"
+            )
+        return self
+
+    @property
+    def alarm_recipients(self) -> tuple[str, ...]:
+        """Who is mailed of alarms."""
+        return tuple(part.strip() for part in self.alarm_mail_to.split(",") if part.strip())
 
     @property
     def database_url(self) -> str:
@@ -182,7 +230,7 @@ def load_settings(**overrides: object) -> Settings:
         return Settings(**overrides)  # type: ignore[arg-type]  # values are checked by pydantic
     except ValidationError as error:
         fields = {
-            "BIDWITNESS_" + "_".join(str(p) for p in item["loc"]).upper(): item["msg"]
+            "_".join(("BIDWITNESS", *(str(p) for p in item["loc"]))).upper(): item["msg"]
             for item in error.errors()
         }
         listed = "; ".join(f"{name}: {why}" for name, why in fields.items())

@@ -196,3 +196,26 @@ class Health(Word):
     DEGRADED = "degraded", "降级"
     STALLED = "stalled", "停滞"
     OFFLINE = "offline", "离线"
+
+
+class StreamFault(Word):
+    """What is wrong with a stream that is recorded all the same."""
+
+    SILENT = "silent", "麦克风无信号"
+    LOW_FRAME_RATE = "low_frame_rate", "帧率偏低"
+    LONG_GOP = "long_gop", "关键帧间隔过长"
+    CLOCK_OFFSET = "clock_offset", "摄像机时钟偏差过大"
+
+
+# With these the record itself is poorer than it should be; the others are an alarm only.
+DEGRADING = (StreamFault.SILENT, StreamFault.LOW_FRAME_RATE)
+
+
+class StreamAlarm(Word):
+    """What is alarmed of a stream; ``no_sound`` is for sound that does not come or says nothing."""
+
+    NOT_RECORDING = "not_recording", "未在录像"
+    NO_SOUND = "no_sound", "无声音"
+    LOW_FRAME_RATE = "low_frame_rate", "帧率偏低"
+    LONG_GOP = "long_gop", "关键帧间隔过长"
+    CLOCK_OFFSET = "clock_offset", "摄像机时钟偏差过大"

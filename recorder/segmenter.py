@@ -129,6 +129,11 @@ class Segmenter:
         return self._timer.corrected
 
     @property
+    def camera_offset_us(self) -> int | None:
+        """Give how far the camera's clock is ahead of ours, if it says what it is."""
+        return self._timer.wall.camera_offset_us
+
+    @property
     def silent(self) -> bool:
         """Say whether sound that is wanted is known to be missing."""
         return self._silence.silent

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from sqlalchemy import select
@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session as Orm
 
 from bidwitness.errors import DamageFound
 from bidwitness.storage.index.models import Stream, StreamStatus
-from bidwitness.words import GapCause, Health
+from bidwitness.storage.wanted import streams_at_recess
+from bidwitness.words import DEGRADING, GapCause, Health, StreamFault
 
 STATUS_FILE = "recorder.json"
 MAX_MESSAGE = 500
@@ -22,6 +23,9 @@ class StreamState:
 
     ``since_us``: since when the state holds. ``last_us``: end of the last finished, playable
     fragment (µs UTC). ``centi_fps``: frames in a hundred seconds; ``kbps``: kilobits a second.
+    ``gop_ms``: the longest of the last distances of key frames. ``centi_dbfs``: the sound's level
+    in hundredths of dBFS. ``clock_us``: the camera's clock minus ours. ``verdicts``: of each fault
+    whether it is there; what is not known is not in it.
     """
 
     stream_id: str
@@ -32,6 +36,25 @@ class StreamState:
     centi_fps: int | None = None
     kbps: int | None = None
     message: str | None = None
+    gop_ms: int | None = None
+    centi_dbfs: int | None = None
+    clock_us: int | None = None
+    verdicts: Mapping[StreamFault, bool] = field(default_factory=dict)
+
+
+def faults_of(verdicts: Mapping[StreamFault, bool]) -> tuple[StreamFault, ...]:
+    """Give the faults that are there, in the order of their list."""
+    return tuple(fault for fault in StreamFault if verdicts.get(fault))
+
+
+def hushed(state: StreamState) -> StreamState:
+    """Give the state of a stream whose room rests: silence is what belongs there. Pure."""
+    if not state.verdicts.get(StreamFault.SILENT):
+        return state
+    verdicts = {**state.verdicts, StreamFault.SILENT: False}
+    only = state.cause is None and not any(verdicts.get(fault) for fault in DEGRADING)
+    well = state.state is Health.DEGRADED and only
+    return replace(state, verdicts=verdicts, state=Health.OK if well else state.state)
 
 
 def encode_states(states: Sequence[StreamState]) -> str:
@@ -49,10 +72,13 @@ def decode_states(line: str) -> list[StreamState]:
 
 def _state(item: Mapping[str, object]) -> StreamState:
     facts = dict(item)
-    cause = facts.pop("cause")
+    cause, verdicts = facts.pop("cause"), facts.pop("verdicts", {})
+    if not isinstance(verdicts, Mapping):
+        raise TypeError("verdicts is an object")
     return StreamState(
         state=Health(str(facts.pop("state"))),
         cause=None if cause is None else GapCause(str(cause)),
+        verdicts={StreamFault(name): bool(found) for name, found in verdicts.items()},
         **facts,  # type: ignore[arg-type]  # a name that does not fit raises TypeError above
     )
 
@@ -67,7 +93,13 @@ def save_status_file(run_dir: Path, states: Sequence[StreamState], now_us: int) 
 
 
 def save_status_rows(orm: Orm, recorder: str, states: Sequence[StreamState], now_us: int) -> None:
-    """Write each known stream's row; streams that the index has lost are left out."""
+    """Write each known stream's row; streams that the index has lost are left out.
+
+    Silence is not held against a stream whose session is in recess.
+    """
+    if any(state.verdicts.get(StreamFault.SILENT) for state in states):
+        resting = streams_at_recess(orm)
+        states = [hushed(s) if s.stream_id in resting else s for s in states]
     ids = [state.stream_id for state in states]
     known = set(orm.scalars(select(Stream.id).where(Stream.id.in_(ids))))
     rows = {
@@ -84,5 +116,7 @@ def save_status_rows(orm: Orm, recorder: str, states: Sequence[StreamState], now
         row.recorder = recorder
         row.state, row.cause, row.since_us = state.state, state.cause, state.since_us
         row.last_us, row.centi_fps, row.kbps = state.last_us, state.centi_fps, state.kbps
+        row.gop_ms, row.centi_dbfs, row.clock_us = state.gop_ms, state.centi_dbfs, state.clock_us
+        row.verdicts = {fault.value: found for fault, found in state.verdicts.items()}
         row.message = state.message[:MAX_MESSAGE] if state.message else None
         row.at_us = now_us

@@ -4,7 +4,7 @@ import fcntl
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,17 +15,19 @@ from bidwitness.clock import Clock
 from bidwitness.errors import BidWitnessError, DamageFound
 from bidwitness.log import redact
 from bidwitness.recorder.anchor import ClockAnchor
+from bidwitness.recorder.checks import Checks
 from bidwitness.recorder.gaps import GapKeeper
+from bidwitness.recorder.meters import Meter, Since
 from bidwitness.recorder.packets import OpenSource, Packet, PacketSource, SourceLost, SourceTrack
 from bidwitness.recorder.segmenter import Segmenter
 from bidwitness.recorder.stamps import fill_stamps
-from bidwitness.recorder.status import StreamState
+from bidwitness.recorder.status import StreamState, faults_of
 from bidwitness.recorder.values import GapNote
 from bidwitness.recorder.writer import StreamSink, VolumeWriter
 from bidwitness.storage.spool.blob import US
 from bidwitness.storage.spool.layout import LOCK, NOT_WANTED, stream_dir
 from bidwitness.storage.wanted import WantedStream
-from bidwitness.words import GapCause, Health, Medium
+from bidwitness.words import DEGRADING, GapCause, Health, Medium, StreamFault
 
 log = logging.getLogger(__name__)
 
@@ -69,42 +71,6 @@ def back_off(failures: int) -> int:
     return BACK_OFF_S[min(failures, len(BACK_OFF_S)) - 1] if failures > 0 else 0
 
 
-class _Meter:
-    """Counts what arrives; gives rates since it was last read."""
-
-    def __init__(self) -> None:
-        self._pictures = 0
-        self._bytes = 0
-        self._last: tuple[int, int, int] | None = None
-
-    def count(self, packet: Packet, picture: int) -> None:
-        self._bytes += len(packet.data)
-        if packet.track == picture:
-            self._pictures += 1
-
-    def read(self, now_us: int) -> tuple[int | None, int | None]:
-        """Give pictures in a hundred seconds and kilobits a second."""
-        before, self._last = self._last, (now_us, self._pictures, self._bytes)
-        if before is None or now_us <= before[0]:
-            return None, None
-        elapsed = now_us - before[0]
-        pictures, size = self._pictures - before[1], self._bytes - before[2]
-        return pictures * 100 * US // elapsed, size * 8000 // elapsed
-
-
-class _Since:
-    """Remembers when something last changed."""
-
-    def __init__(self) -> None:
-        self._value: object = None
-        self._since_us = 0
-
-    def of(self, value: object, now_us: int) -> int:
-        if value != self._value or not self._since_us:
-            self._value, self._since_us = value, now_us
-        return self._since_us
-
-
 class StreamWorker:
     """One stream. ``run`` is the body of its thread; the other methods are for other threads."""
 
@@ -129,8 +95,9 @@ class StreamWorker:
         self._connected = False
         self._had_sound = False
         self._message: str | None = None
-        self._meter = _Meter()
-        self._since = _Since()
+        self._meter = Meter()
+        self._since = Since()
+        self._checks = Checks()
 
     def stop(self, *, not_wanted: bool = False) -> None:
         """End soon. ``not_wanted``: what is missing from now on is nobody's gap."""
@@ -200,6 +167,7 @@ class StreamWorker:
                 missing=self._keeper.cause,
             )
             segmenter.cuts = wanted.cuts
+            self._checks.begin(source.tracks, wanted.declared_fps)
             self._connected, self._message = True, None
             with self._tapped(source) as tap:
                 self._record(source, segmenter, tap)
@@ -232,6 +200,7 @@ class StreamWorker:
                 tap(packet)
                 segmenter.push(packet)
                 self._meter.count(packet, picture)
+                self._checks.take(packet, picture)
                 if packet.track == picture:
                     picture_us = packet.arrived_us
                     noted = noted or self._note_start(segmenter)
@@ -334,23 +303,34 @@ class StreamWorker:
         now_us = self._anchor.utc_us()
         sink, segmenter = self._sink, self._segmenter
         last_us = sink.kept_until_us if sink is not None else None
+        monotonic_us = self._clock.monotonic_us()
         silent = segmenter is not None and segmenter.silent
+        silent = silent or self._checks.soundless(monotonic_us)
         fresh = last_us is not None and now_us - last_us <= FRESH_US
         cause = sink.trouble if sink is not None else None
+        clock_us = segmenter.camera_offset_us if segmenter is not None else None
+        verdicts: Mapping[StreamFault, bool] = {}
         if fresh and cause is None:
-            health = Health.DEGRADED if silent else Health.OK
+            # Of a stream that does not come nothing else can be said.
+            verdicts = self._checks.verdicts(monotonic_us, clock_us)
+            poor = silent or any(verdicts.get(fault) for fault in DEGRADING)
+            health = Health.DEGRADED if poor else Health.OK
             cause = GapCause.NO_AUDIO if silent else None
         else:
             health = Health.STALLED if self._connected else Health.OFFLINE
             cause = cause or self._keeper.cause or GapCause.STALL
-        fps, kbps = self._meter.read(self._clock.monotonic_us())
+        fps, kbps = self._meter.read(monotonic_us)
         return StreamState(
             stream_id=self._wanted.stream_id,
             state=health,
             cause=cause,
-            since_us=self._since.of((health, cause), now_us),
+            since_us=self._since.of((health, cause, faults_of(verdicts)), now_us),
             last_us=last_us,
             centi_fps=fps,
             kbps=kbps,
             message=self._message,
+            gop_ms=self._checks.gop_ms,
+            centi_dbfs=self._checks.level_centi_dbfs(monotonic_us),
+            clock_us=clock_us,
+            verdicts=verdicts,
         )

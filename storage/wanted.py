@@ -3,14 +3,14 @@ on disk and goes on with it when the index is away."""
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness.addresses import CameraAddress, parse_camera_address
 from bidwitness.errors import DamageFound, InvalidInput
 from bidwitness.secrets import SecretBox
-from bidwitness.storage.index.models import Booking, Camera, Claim, Room, Session, Stream
-from bidwitness.words import RoomKind, SessionState, StreamRole
+from bidwitness.storage.index.models import Booking, Camera, Claim, Profile, Room, Session, Stream
+from bidwitness.words import Condition, RoomKind, SessionState, StreamRole
 
 # A cut is asked for from so long before its instant until so long after it, in µs.
 CUT_WINDOW_US = 10 * 60_000_000
@@ -37,6 +37,8 @@ class WantedStream:
     secret: bytes | None = field(repr=False)
     record_sound: bool
     cuts: tuple[int, ...] = ()
+    # Frames a second that the camera says of the profile, if it was found by ONVIF.
+    declared_fps: int | None = None
 
     @property
     def secret_about(self) -> str:
@@ -64,22 +66,24 @@ def camera_address(wanted: WantedStream, secrets: SecretBox) -> CameraAddress:
         ) from error
 
 
+def pulled() -> tuple[ColumnElement[bool], ...]:
+    """Give the conditions, over streams, cameras and rooms, under which a stream is pulled."""
+    enabled = (Stream.enabled.is_(True), Camera.enabled.is_(True), Camera.removed_us.is_(None))
+    return (*enabled, Room.kind != RoomKind.REST)
+
+
 def wanted_streams(orm: Orm, now_us: int) -> list[WantedStream]:
     """Give all streams to be pulled now, by camera and role. A rest room's never are."""
     rows = orm.execute(
-        select(Stream, Camera, Room)
+        select(Stream, Camera, Room, Profile.fps)
         .join(Camera, Camera.id == Stream.camera_id)
         .join(Room, Room.id == Camera.room_id)
-        .where(
-            Stream.enabled,
-            Camera.enabled,
-            Camera.removed_us.is_(None),
-            Room.kind != RoomKind.REST,
-        )
+        .outerjoin(Profile, Profile.id == Stream.profile_id)
+        .where(*pulled())
         .order_by(Camera.id, Stream.role)
     ).all()
     cuts = _cuts(orm, now_us)
-    with_main = {stream.camera_id for stream, _, _ in rows if stream.role is StreamRole.MAIN}
+    with_main = {stream.camera_id for stream, _, _, _ in rows if stream.role is StreamRole.MAIN}
     return [
         WantedStream(
             stream_id=stream.id,
@@ -93,8 +97,9 @@ def wanted_streams(orm: Orm, now_us: int) -> list[WantedStream]:
             secret=camera.secret,
             record_sound=stream.role is StreamRole.MAIN or camera.id not in with_main,
             cuts=tuple(sorted(cuts.get(room.id, set()) | cuts.get(stream.id, set()))),
+            declared_fps=fps,
         )
-        for stream, camera, room in rows
+        for stream, camera, room, fps in rows
     ]
 
 
@@ -126,3 +131,19 @@ def _cuts(orm: Orm, now_us: int) -> dict[str, set[int]]:
     for stream_id, *ends in claimed:
         near.setdefault(stream_id, set()).update(at for at in ends if at and first <= at <= last)
     return near
+
+
+def streams_at_recess(orm: Orm) -> set[str]:
+    """Give the streams of sessions whose business rests, and of no session that goes on."""
+    open_claims = (
+        select(Claim.stream_id, Session.condition)
+        .join(Session, Session.id == Claim.session_id)
+        .where(
+            Session.state == SessionState.RECORDING,
+            Claim.to_us.is_(None),
+            Claim.withdrawn_us.is_(None),
+        )
+    )
+    rows = orm.execute(open_claims).all()
+    busy = {stream for stream, condition in rows if condition != Condition.RECESS}
+    return {stream for stream, condition in rows if condition == Condition.RECESS} - busy

@@ -1,5 +1,7 @@
 """Raise and clear alarms: at most one open alarm a (kind, subject)."""
 
+from collections.abc import Mapping
+
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Orm
@@ -20,11 +22,18 @@ def open_alarm(orm: Orm, kind: str, subject: str) -> Alarm | None:
 
 
 def raise_alarm(
-    orm: Orm, kind: str, subject: str, at_us: int, *, cause: str, room_id: str | None = None
+    orm: Orm,
+    kind: str,
+    subject: str,
+    at_us: int,
+    *,
+    cause: str,
+    room_id: str | None = None,
+    facts: Mapping[str, object] | None = None,
 ) -> Alarm:
     """Raise an alarm at ``at_us`` (µs UTC), or give the one that is open already, unchanged.
 
-    Call inside ``Database.write``. Secrets in ``cause`` are redacted.
+    ``facts``: what the pages word the cause from. Call inside ``Database.write``. Secrets in ``cause`` are redacted.
     """
     present = open_alarm(orm, kind, subject)
     if present is not None:
@@ -33,6 +42,7 @@ def raise_alarm(
         kind=kind,
         subject=subject,
         cause=redact(cause)[:MAX_CAUSE],
+        facts=None if facts is None else dict(facts),
         room_id=room_id,
         raised_us=at_us,
     )

@@ -10,6 +10,8 @@ from types import FrameType
 from bidwitness.clock import Clock, SystemClock
 from bidwitness.config import Settings
 from bidwitness.errors import Unavailable
+from bidwitness.storage.alarming.notify import Notifier
+from bidwitness.storage.alarming.watch import StreamWatch
 from bidwitness.storage.footage import Footage
 from bidwitness.storage.index.database import Database, open_database, upgrade
 from bidwitness.storage.index.policies import seed_policies
@@ -59,9 +61,13 @@ def duties_of(settings: Settings, database: Database, store: Store, clock: Clock
     collect = Collector(database, store, spool, files, clock)
     journals = JournalKeeper(database, spool, files, clock)
     seal = Sealer(database, clock, settings, Footage(spool, store))
+    streams = StreamWatch(database, clock)
+    notify = Notifier(database, clock, settings)
     disks = DiskWatch(database, clock, _volumes(settings))
     return [
         Duty("clockwork", 1.0, _quietly(lambda: clockwork.tick(database, clock, settings))),
+        Duty("streams", 1.0, _quietly(streams.watch)),
+        Duty("notify", 1.0, notify.notify, eager=True),
         Duty("seal", 1.0, _quietly(seal.seal_due)),
         Duty("upload", 1.0, upload.upload_some, eager=True),
         Duty("records", 10.0, records.write_due),

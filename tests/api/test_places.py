@@ -232,12 +232,22 @@ def test_health_says_when_nobody_vouches_for_it(api: RunningApi, clock: FakeCloc
                     last_us=now,
                     centi_fps=2500,
                     kbps=4000,
+                    gop_ms=10_000,
+                    centi_dbfs=-4250,
+                    clock_us=-1500,
+                    verdicts={"silent": True, "long_gop": True, "clock_offset": False},
                     at_us=now,
                 )
             )
         at = f"/api/v1/cameras/{camera['id']}"
         health = client.get(at).json()["streams"][0]["health"]
         assert (health["state"], health["fps"], health["kbps"]) == ("ok", 25.0, 4000)
+        assert (health["gop_seconds"], health["level_dbfs"]) == (10.0, -42.5)
+        assert (health["clock_offset_us"], health["cause"]) == (-1500, None)
+        assert health["faults"] == ["silent", "long_gop"]
+        with api.database.write() as orm:
+            orm.get_one(StreamStatus, stream["id"]).state = Health.DEGRADED
+        assert client.get(at).json()["streams"][0]["health"]["cause"] == "silent"
         clock.sleep(20)
         health = client.get(at).json()["streams"][0]["health"]
         assert (health["state"], health["cause"], health["fps"]) == (

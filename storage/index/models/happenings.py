@@ -64,6 +64,7 @@ class Alarm(Base):
     __tablename__ = "alarms"
     __table_args__ = (
         Index("ix_alarms_open", "kind", "subject", "cleared_us"),
+        Index("ix_alarms_told", "told"),
         # Two processes that notice the same thing at once make one alarm of it.
         Index(
             "uq_alarms_open",
@@ -78,9 +79,13 @@ class Alarm(Base):
     kind: Mapped[str] = mapped_column(String(64))
     # What it is about: "stream:ID", "session:ID", "volume:NAME", "store".
     subject: Mapped[str] = mapped_column(String(120))
+    # Why, in English for logs and mail; ``facts`` says the same for the pages to word.
     cause: Mapped[Text_ | None]
+    facts: Mapped[Json | None]
     room_id: Mapped[str | None] = ref("rooms")
     raised_us: Mapped[Us]
     cleared_us: Mapped[Us | None]
     acknowledged_us: Mapped[Us | None]
     acknowledged_by: Mapped[str | None] = mapped_column(String(120))
+    # Which of its two moments have been handed to whoever is told outside: none, raised, cleared.
+    told: Mapped[str | None] = mapped_column(String(16))

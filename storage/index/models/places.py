@@ -3,7 +3,17 @@
 from sqlalchemy import LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from bidwitness.storage.index.models.base import Base, Id, Long, Text_, Us, ref, word, word_type
+from bidwitness.storage.index.models.base import (
+    Base,
+    Id,
+    Json,
+    Long,
+    Text_,
+    Us,
+    ref,
+    word,
+    word_type,
+)
 from bidwitness.words import GapCause as Cause
 from bidwitness.words import Health, Medium, RoomKind, StreamRole
 
@@ -119,5 +129,11 @@ class StreamStatus(Base):
     # Frames in a hundred seconds, and kilobits a second.
     centi_fps: Mapped[int | None]
     kbps: Mapped[int | None]
+    # The longest of the last distances of key frames; hundredths of dBFS; camera minus recorder.
+    gop_ms: Mapped[int | None]
+    centi_dbfs: Mapped[int | None]
+    clock_us: Mapped[Us | None]
+    # StreamFault → whether it is there; what is not known is left out.
+    verdicts: Mapped[Json | None]
     message: Mapped[Text_ | None]
     at_us: Mapped[Us]

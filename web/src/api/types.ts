@@ -99,6 +99,11 @@ export interface StreamHealth {
   last_fragment_us: Micros | null;
   fps: number | null;
   kbps: number | null;
+  /** All that is wrong while it is recorded: silent, low_frame_rate, long_gop, clock_offset. */
+  faults?: string[];
+  gop_seconds?: number | null;
+  level_dbfs?: number | null;
+  clock_offset_us?: Micros | null;
   message?: string | null;
 }
 
@@ -360,12 +365,23 @@ export interface Playback {
   streams: PlaybackStream[];
 }
 
+/** What an alarm about a stream is worded from. */
+export interface AlarmFacts {
+  camera?: string;
+  role?: StreamRole;
+  cause?: string;
+  centi_fps?: number | null;
+  gop_ms?: number | null;
+  clock_us?: number | null;
+}
+
 export interface Alarm {
   id: string;
   kind: string;
   /** What it is about: `stream:…`, `session:…`, `store`, … */
   subject: string;
   cause: string | null;
+  facts?: AlarmFacts | null;
   room_id: string | null;
   raised_at: Micros;
   cleared_at: Micros | null;

@@ -291,6 +291,20 @@ export const en: Dictionary = {
       disk_low: 'Little room is left on a disk',
       disk_critical: 'A disk is nearly full',
       removal_failed: 'Expired footage could not be removed',
+      not_recording: 'Not recording',
+      no_sound: 'No sound',
+      low_frame_rate: 'Low frame rate',
+      long_gop: 'Key frames too far apart',
+      clock_offset: 'The camera’s clock is off',
+    },
+    why: {
+      not_recording: (cause) => `Cause: ${cause}`,
+      no_sound: (cause) => `${cause}. Check the microphone, its cable, gain and mute`,
+      low_frame_rate: (fps) =>
+        `Only ${fps} frames a second. Check slow shutter (night mode), bit rate and network`,
+      long_gop: (seconds) =>
+        `${seconds} s apart. Set the camera to a key frame every 1–2 s, without smart codec`,
+      clock_offset: (seconds) => `Off by ${seconds} s. Give the camera the centre’s NTP server`,
     },
   },
   grant: {
@@ -423,6 +437,9 @@ export const en: Dictionary = {
     room: (n) => (n === 1 ? '1 camera' : `${n} cameras`),
     since: (time) => `since ${time}`,
     actionsFor: (name) => `Actions for ${name}`,
+    gop: (seconds) => `key frame every ${seconds} s`,
+    clock: (seconds) => `clock off by ${seconds} s`,
+    level: (dbfs) => `Sound level ${dbfs} dBFS`,
     noSound: 'no sound',
   },
   add: {

@@ -289,6 +289,19 @@ export const zh = {
       disk_low: '磁盘剩余空间不足',
       disk_critical: '磁盘空间告急',
       removal_failed: '到期录像删除失败',
+      not_recording: '未在录像',
+      no_sound: '无声音',
+      low_frame_rate: '帧率偏低',
+      long_gop: '关键帧间隔过长',
+      clock_offset: '摄像机时钟偏差过大',
+    },
+    why: {
+      not_recording: (cause: string) => `原因：${cause}`,
+      no_sound: (cause: string) => `${cause}。请检查麦克风、接线、增益和静音开关`,
+      low_frame_rate: (fps: string) => `仅每秒 ${fps} 帧。请检查慢快门(夜间)设置、码率上限和网络`,
+      long_gop: (seconds: string) =>
+        `间隔 ${seconds} 秒。请在摄像机上设为每 1–2 秒一个关键帧(I 帧)，并关闭智能编码`,
+      clock_offset: (seconds: string) => `相差 ${seconds} 秒。请为摄像机设置本中心的 NTP 服务器`,
     },
   },
   grant: {
@@ -422,6 +435,9 @@ export const zh = {
     room: (n: number) => `${n} 台`,
     since: (time: string) => `自 ${time}`,
     actionsFor: (name: string) => `${name} 的操作`,
+    gop: (seconds: string) => `关键帧间隔 ${seconds} 秒`,
+    clock: (seconds: string) => `时钟偏差 ${seconds} 秒`,
+    level: (dbfs: string) => `音量 ${dbfs} dBFS`,
     noSound: '无声音',
   },
   add: {

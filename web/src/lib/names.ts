@@ -1,6 +1,6 @@
 /** How sessions and streams are named in lists: 项目编号 · 标段 · 环节 · 场地. */
 
-import type { Session, Stream, StreamHealth } from '../api/types';
+import type { Alarm, Session, Stream, StreamHealth } from '../api/types';
 import { t } from '../i18n/index.svelte';
 
 export interface Lead {
@@ -48,6 +48,38 @@ export function worst(streams: readonly Stream[]): StreamHealth | null {
 export function alarmName(kind: string): string {
   const names: Record<string, string> = t().alarms.kinds;
   return names[kind] ?? kind;
+}
+
+/** Which camera an alarm is about, and which of its streams; empty if it is about none. */
+export function alarmCamera(alarm: Alarm): string {
+  const { camera, role } = alarm.facts ?? {};
+  if (!camera) return '';
+  return role === 'sub' ? `${camera} (${t().streamRole.sub})` : camera;
+}
+
+/** Why, and what helps, for an alarm about a stream; empty for the others: their name says it. */
+export function alarmWhy(alarm: Alarm): string {
+  const { cause, centi_fps, gop_ms, clock_us } = alarm.facts ?? {};
+  const why = t().alarms.why;
+  switch (alarm.kind) {
+    case 'not_recording':
+      return why.not_recording(causeName(cause ?? 'unknown'));
+    case 'no_sound':
+      return why.no_sound(causeName(cause ?? 'no_audio'));
+    case 'low_frame_rate':
+      return why.low_frame_rate(((centi_fps ?? 0) / 100).toFixed(0));
+    case 'long_gop':
+      return why.long_gop(((gop_ms ?? 0) / 1000).toFixed(0));
+    case 'clock_offset':
+      return why.clock_offset(offset(clock_us ?? 0));
+    default:
+      return '';
+  }
+}
+
+/** A difference of clocks in seconds, with its sign. */
+export function offset(us: number): string {
+  return `${us < 0 ? '−' : '+'}${(Math.abs(us) / 1e6).toFixed(1)}`;
 }
 
 /** The fixed name of a cause; one the pages do not know is shown as the API sent it. */

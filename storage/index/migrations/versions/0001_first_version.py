@@ -105,7 +105,9 @@ def _places() -> None:
     table("stream_status", ref("stream_id", "streams"), text("recorder", 64),
         text("state", 32), text("cause", 32, null=True), big("since_us"),
         big("last_us", null=True), small("centi_fps", null=True), small("kbps", null=True),
-        text("message", 500, null=True), big("at_us"), key("stream_id"))
+        small("gop_ms", null=True), small("centi_dbfs", null=True), big("clock_us", null=True),
+        json("verdicts", null=True), text("message", 500, null=True), big("at_us"),
+        key("stream_id"))
     table("tracks", ref("stream_id", "streams"), text("medium", 32), text("codec", 64),
         text("source_codec", 32), small("width", null=True), small("height", null=True),
         key("stream_id", "medium"))
@@ -209,13 +211,15 @@ def _happenings() -> None:
         text("signer", 120, null=True), big("signed_us", null=True), key("id"))
     index("ix_steps_session_id", "steps", "session_id")
     table("alarms", text("id", 16), text("kind", 64), text("subject", 120),
-        text("cause", 500, null=True), ref("room_id", "rooms", null=True), big("raised_us"),
+        text("cause", 500, null=True), json("facts", null=True),
+        ref("room_id", "rooms", null=True), big("raised_us"),
         big("cleared_us", null=True), big("acknowledged_us", null=True),
-        text("acknowledged_by", 120, null=True), key("id"))
+        text("acknowledged_by", 120, null=True), text("told", 16, null=True), key("id"))
     index("ix_alarms_open", "alarms", "kind", "subject", "cleared_us")
     op.create_index("uq_alarms_open", "alarms", ["kind", "subject"], unique=True,
         sqlite_where=sa.text("cleared_us IS NULL"),
         postgresql_where=sa.text("cleared_us IS NULL"))
+    index("ix_alarms_told", "alarms", "told")
     index("ix_alarms_room_id", "alarms", "room_id")
     table("markers", text("id", 16), ref("session_id", "sessions", null=True),
         ref("room_id", "rooms", null=True), big("at_us"), text("text", 4000),

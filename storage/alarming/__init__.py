@@ -1,0 +1,1 @@
+"""Alarms about streams, and telling them to others."""
