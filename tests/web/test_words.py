@@ -23,6 +23,7 @@ KINDS: dict[str, type[words.Word]] = {
     "category": words.ProjectCategory,
     "health": words.Health,
     "cause": words.GapCause,
+    "fault": words.StreamFault,
     "audience": words.MarkerAudience,
 }
 

@@ -82,9 +82,9 @@ export function offset(us: number): string {
   return `${us < 0 ? '−' : '+'}${(Math.abs(us) / 1e6).toFixed(1)}`;
 }
 
-/** The fixed name of a cause; one the pages do not know is shown as the API sent it. */
+/** The fixed name of a gap's cause or a stream's fault; an unknown one as the API sent it. */
 export function causeName(cause: string | null | undefined): string {
   if (!cause) return '';
-  const names: Record<string, string> = t().cause;
+  const names: Record<string, string> = { ...t().fault, ...t().cause };
   return names[cause] ?? cause;
 }
