@@ -8,6 +8,9 @@ ARGS ?=
 READY := $(VENV)/.ready
 UI := api/static/index.html
 UI_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+# Tests of these need no camera's timing and run side by side; all others have the machine to themselves.
+SIDE_BY_SIDE := tests/api tests/bidwitness tests/onvif tests/player tests/retention tests/storage \
+	tests/test_architecture.py tests/test_layout.py
 CODE := bidwitness storage recorder player retention api onvif simulator tests benchmarks
 
 .PHONY: help demo test check lint types web-check bench dev web system clean
@@ -19,7 +22,12 @@ demo: $(READY) $(UI) ## Two rooms, five virtual cameras, one session (ARGS="--se
 	@$(BIN)/bidwitness demo $(ARGS)
 
 test: system $(READY) $(UI) ## Run the tests (ARGS="-k name")
+ifeq ($(strip $(ARGS)),)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile $(SIDE_BY_SIDE); first=$$?; \
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(SIDE_BY_SIDE)) && exit $$first
+else
 	$(BIN)/python -m pytest $(ARGS)
+endif
 
 check: lint types web-check ## Style, types and the web's lint
 
