@@ -56,7 +56,7 @@ def recorder_worker(
         "BIDWITNESS_ALLOW_LOOPBACK_CAMERAS": "true",
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "bidwitness", "record-worker"],
+        [sys.executable, "-m", "bidwitness.recorder.record_worker"],
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,

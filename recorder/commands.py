@@ -15,14 +15,6 @@ def record() -> None:
     run_record(load_settings())
 
 
-@app.command("record-worker", hidden=True)
-def record_worker() -> None:
-    """Pull the streams named on standard input; `record` starts this."""
-    from bidwitness.recorder.record_worker import run_record_worker
-
-    run_record_worker(load_settings())
-
-
 @app.command()
 def live() -> None:
     """Serve live streams to the API until stopped."""

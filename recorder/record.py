@@ -1,7 +1,6 @@
 """``bidwitness record``: the supervisor, and beside it the commits of what was recorded."""
 
 import logging
-import os
 import signal
 import sys
 import threading
@@ -11,17 +10,19 @@ from types import FrameType
 from bidwitness.clock import Clock, SystemClock
 from bidwitness.config import Settings
 from bidwitness.errors import IndexUnavailable
-from bidwitness.recorder.status import save_status_file, save_status_rows
+from bidwitness.recorder.status import save_status_file
+from bidwitness.recorder.status_rows import save_status_rows
 from bidwitness.recorder.supervisor import RecorderSupervisor
 from bidwitness.storage.commit import Committer
 from bidwitness.storage.index.database import Database, open_database, upgrade
-from bidwitness.storage.wanted import WantedStream, wanted_streams
+from bidwitness.storage.wanted import WantedStream
+from bidwitness.storage.wanted_index import wanted_streams
 
 log = logging.getLogger(__name__)
 
 COMMIT_S = 0.5
 AWAY_S = 2.0
-WORKER_COMMAND = (sys.executable, "-m", "bidwitness", "record-worker")
+WORKER_COMMAND = (sys.executable, "-m", "bidwitness.recorder.record_worker")
 
 
 class Bookkeeper:
@@ -70,9 +71,6 @@ class Bookkeeper:
 
 def run_record(settings: Settings) -> None:
     """Record until SIGTERM or Ctrl-C; every segment is closed before this returns."""
-    # Read when a worker starts: threads with heaps of their own would keep half as much memory
-    # again a camera (measured: 18 instead of 12 MB).
-    os.environ.setdefault("MALLOC_ARENA_MAX", "2")
     clock = SystemClock()
     database = open_database(settings.database_url)
     migrated = threading.Event()

@@ -5,16 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session as Orm
-
 from bidwitness.errors import DamageFound
-from bidwitness.storage.index.models import Stream, StreamStatus
-from bidwitness.storage.wanted import streams_at_recess
 from bidwitness.words import DEGRADING, GapCause, Health, StreamFault
 
 STATUS_FILE = "recorder.json"
-MAX_MESSAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,33 +84,3 @@ def save_status_file(run_dir: Path, states: Sequence[StreamState], now_us: int) 
     body = {"at_us": now_us, "streams": [asdict(state) for state in states]}
     fresh.write_text(json.dumps(body, ensure_ascii=False))
     fresh.replace(run_dir / STATUS_FILE)
-
-
-def save_status_rows(orm: Orm, recorder: str, states: Sequence[StreamState], now_us: int) -> None:
-    """Write each known stream's row; streams that the index has lost are left out.
-
-    Silence is not held against a stream whose session is in recess.
-    """
-    if any(state.verdicts.get(StreamFault.SILENT) for state in states):
-        resting = streams_at_recess(orm)
-        states = [hushed(s) if s.stream_id in resting else s for s in states]
-    ids = [state.stream_id for state in states]
-    known = set(orm.scalars(select(Stream.id).where(Stream.id.in_(ids))))
-    rows = {
-        row.stream_id: row
-        for row in orm.scalars(select(StreamStatus).where(StreamStatus.stream_id.in_(ids)))
-    }
-    for state in states:
-        if state.stream_id not in known:
-            continue
-        row = rows.get(state.stream_id)
-        if row is None:
-            row = StreamStatus(stream_id=state.stream_id)
-            orm.add(row)
-        row.recorder = recorder
-        row.state, row.cause, row.since_us = state.state, state.cause, state.since_us
-        row.last_us, row.centi_fps, row.kbps = state.last_us, state.centi_fps, state.kbps
-        row.gop_ms, row.centi_dbfs, row.clock_us = state.gop_ms, state.centi_dbfs, state.clock_us
-        row.verdicts = {fault.value: found for fault, found in state.verdicts.items()}
-        row.message = state.message[:MAX_MESSAGE] if state.message else None
-        row.at_us = now_us

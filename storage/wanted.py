@@ -1,19 +1,12 @@
-"""What the recorder is to pull: the wanted state, read from the index. The recorder keeps a copy
-on disk and goes on with it when the index is away."""
+"""What the recorder is to pull, as values. Its worker processes live on these alone: they import no
+database (``wanted_index`` reads the values from it)."""
 
 from dataclasses import dataclass, field
-
-from sqlalchemy import ColumnElement, select
-from sqlalchemy.orm import Session as Orm
 
 from bidwitness.addresses import CameraAddress, parse_camera_address
 from bidwitness.errors import DamageFound, InvalidInput
 from bidwitness.secrets import SecretBox
-from bidwitness.storage.index.models import Booking, Camera, Claim, Profile, Room, Session, Stream
-from bidwitness.words import Condition, RoomKind, SessionState, StreamRole
-
-# A cut is asked for from so long before its instant until so long after it, in µs.
-CUT_WINDOW_US = 10 * 60_000_000
+from bidwitness.words import StreamRole
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,86 +57,3 @@ def camera_address(wanted: WantedStream, secrets: SecretBox) -> CameraAddress:
         raise DamageFound(
             f"Stream {wanted.stream_id} has no usable address: {error.detail}"
         ) from error
-
-
-def pulled() -> tuple[ColumnElement[bool], ...]:
-    """Give the conditions, over streams, cameras and rooms, under which a stream is pulled."""
-    enabled = (Stream.enabled.is_(True), Camera.enabled.is_(True), Camera.removed_us.is_(None))
-    return (*enabled, Room.kind != RoomKind.REST)
-
-
-def wanted_streams(orm: Orm, now_us: int) -> list[WantedStream]:
-    """Give all streams to be pulled now, by camera and role. A rest room's never are."""
-    rows = orm.execute(
-        select(Stream, Camera, Room, Profile.fps)
-        .join(Camera, Camera.id == Stream.camera_id)
-        .join(Room, Room.id == Camera.room_id)
-        .outerjoin(Profile, Profile.id == Stream.profile_id)
-        .where(*pulled())
-        .order_by(Camera.id, Stream.role)
-    ).all()
-    cuts = _cuts(orm, now_us)
-    with_main = {stream.camera_id for stream, _, _, _ in rows if stream.role is StreamRole.MAIN}
-    return [
-        WantedStream(
-            stream_id=stream.id,
-            camera_id=camera.id,
-            camera=camera.name,
-            room_id=room.id,
-            room=room.name,
-            role=stream.role,
-            address=stream.address,
-            username=camera.username,
-            secret=camera.secret,
-            record_sound=stream.role is StreamRole.MAIN or camera.id not in with_main,
-            cuts=tuple(sorted(cuts.get(room.id, set()) | cuts.get(stream.id, set()))),
-            declared_fps=fps,
-        )
-        for stream, camera, room, fps in rows
-    ]
-
-
-def _cuts(orm: Orm, now_us: int) -> dict[str, set[int]]:
-    """Give the instants near now at which footage changes hands: per room by booking, per stream
-    by claim. A booked start comes from the booking, so that the recorder knows it beforehand."""
-    first, last = now_us - CUT_WINDOW_US, now_us + CUT_WINDOW_US
-    near: dict[str, set[int]] = {}
-    booked = orm.execute(
-        select(Booking.room_id, Booking.from_us)
-        .join(Session, Session.id == Booking.session_id)
-        .where(
-            Session.state == SessionState.SCHEDULED,
-            Booking.left_us.is_(None),
-            Booking.from_us.between(first, last),
-        )
-    )
-    # A sealed session needs no cut any more: its last segment was closed before it was sealed.
-    claimed = orm.execute(
-        select(Claim.stream_id, Claim.from_us, Claim.to_us)
-        .join(Session, Session.id == Claim.session_id)
-        .where(
-            Session.state.in_((SessionState.RECORDING, SessionState.ENDED)),
-            Claim.withdrawn_us.is_(None),
-        )
-    )
-    for room_id, at in booked:
-        near.setdefault(room_id, set()).add(at)
-    for stream_id, *ends in claimed:
-        near.setdefault(stream_id, set()).update(at for at in ends if at and first <= at <= last)
-    return near
-
-
-def streams_at_recess(orm: Orm) -> set[str]:
-    """Give the streams of sessions whose business rests, and of no session that goes on."""
-    open_claims = (
-        select(Claim.stream_id, Session.condition)
-        .join(Session, Session.id == Claim.session_id)
-        .where(
-            Session.state == SessionState.RECORDING,
-            Claim.to_us.is_(None),
-            Claim.withdrawn_us.is_(None),
-        )
-    )
-    rows = orm.execute(open_claims).all()
-    busy = {stream for stream, condition in rows if condition != Condition.RECESS}
-    return {stream for stream, condition in rows if condition == Condition.RECESS} - busy

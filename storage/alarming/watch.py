@@ -17,7 +17,7 @@ from bidwitness.storage.alarming.wording import sentence
 from bidwitness.storage.index.alarms import clear_alarm, raise_alarm
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import Alarm, Camera, Room, Stream, StreamStatus
-from bidwitness.storage.wanted import pulled
+from bidwitness.storage.wanted_index import pulled
 from bidwitness.words import StreamAlarm, StreamFault
 
 _SUBJECT = "stream:"

@@ -10,7 +10,8 @@ from support.api import RunningApi, problem_of
 from support.clock import FakeClock
 
 from bidwitness.storage.index.models import AuditEntry, Camera, Run, Stream, StreamStatus
-from bidwitness.storage.wanted import camera_address, wanted_streams
+from bidwitness.storage.wanted import camera_address
+from bidwitness.storage.wanted_index import wanted_streams
 from bidwitness.words import Health, Role
 
 SECRET = "S3cret:@/é"

@@ -8,7 +8,8 @@ from support.api import RunningApi, problem_of, running_api
 from support.simulator import RunningSimulator, running_simulator, small_camera
 
 from bidwitness.storage.index.database import Database
-from bidwitness.storage.wanted import camera_address, wanted_streams
+from bidwitness.storage.wanted import camera_address
+from bidwitness.storage.wanted_index import wanted_streams
 from bidwitness.words import Role
 
 PASSWORD = "p@:/ wörd"

@@ -39,7 +39,7 @@ class Worker:
             "BIDWITNESS_ALLOW_LOOPBACK_CAMERAS": "1",
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "bidwitness", "record-worker"],
+            [sys.executable, "-m", "bidwitness.recorder.record_worker"],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -12,7 +12,8 @@ from bidwitness.errors import DamageFound
 from bidwitness.secrets import SecretBox
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import Camera, Room, Session, Stream
-from bidwitness.storage.wanted import about_camera, camera_address, wanted_streams
+from bidwitness.storage.wanted import about_camera, camera_address
+from bidwitness.storage.wanted_index import wanted_streams
 from bidwitness.words import RoomKind, SessionState, StreamRole
 
 MINUTE = 60_000_000

@@ -14,7 +14,7 @@ from support.wait import wait_until
 
 from bidwitness.clock import SystemClock
 from bidwitness.ids import new_id
-from bidwitness.recorder.status import save_status_rows
+from bidwitness.recorder.status_rows import save_status_rows
 from bidwitness.storage.alarming.watch import StreamWatch
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import Alarm, Camera, Stream, StreamStatus

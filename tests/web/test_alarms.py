@@ -11,7 +11,8 @@ from support.browser import open_page, sign_in, violations
 from support.factories import a_room
 
 from bidwitness.clock import SystemClock
-from bidwitness.recorder.status import StreamState, save_status_rows
+from bidwitness.recorder.status import StreamState
+from bidwitness.recorder.status_rows import save_status_rows
 from bidwitness.storage.alarming.watch import StreamWatch
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import Alarm, Stream

@@ -6,7 +6,8 @@ from support.clock import FakeClock
 from support.factories import HOUR, PERSON, a_room, a_session, booked, streams_of
 
 from bidwitness.config import load_settings
-from bidwitness.recorder.status import StreamState, save_status_rows
+from bidwitness.recorder.status import StreamState
+from bidwitness.recorder.status_rows import save_status_rows
 from bidwitness.storage.alarming.notify import MAIL, WEBHOOK, Notifier
 from bidwitness.storage.alarming.watch import StreamWatch
 from bidwitness.storage.happenings import acknowledge_alarm
