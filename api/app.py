@@ -21,6 +21,7 @@ from bidwitness.api import (
     holds,
     jobs,
     live,
+    log,
     markers,
     play,
     playbacks,
@@ -76,7 +77,12 @@ ROUTERS: tuple[APIRouter, ...] = (
     users.router,
 )
 # At the root: /play, /health, …
-ROOT_ROUTERS: tuple[APIRouter, ...] = (health.router, play.router, thumbnails.router)
+ROOT_ROUTERS: tuple[APIRouter, ...] = (
+    health.router,
+    log.router,
+    play.router,
+    thumbnails.router,
+)
 
 
 def create_app(

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from bidwitness.api.schemas import Answer, Body, IdText, Name, Reason, Short, Text, Us
 from bidwitness.storage.index.models import Claim, Session
+from bidwitness.storage.ledger.proving import LogPosition
 from bidwitness.storage.sessions.plan import NewBooking, NewItem, NewSession
 from bidwitness.storage.sessions.views import Details, SessionView
 from bidwitness.words import (
@@ -204,6 +205,17 @@ class SessionAlarm(Answer):
     raised_at: int
 
 
+class LogAnswer(Answer):
+    """Where the close record stands. ``covered``: its footage is covered by signed epochs too."""
+
+    shard: str
+    position: int
+    checkpoint_at: int
+    # SHA-256 of the public key that signs this shard of the log.
+    key: str
+    covered: bool
+
+
 class OneSessionAnswer(SessionAnswer):
     created_at: int
     created_by: str
@@ -211,6 +223,7 @@ class OneSessionAnswer(SessionAnswer):
     conditions: list[ConditionAnswer]
     relations: list[RelationAnswer]
     alarms: list[SessionAlarm]
+    log: LogAnswer | None
     # The commands that this state knows; a role may still not give them.
     possible: list[str]
     # Per camera and medium: what was due, what is recorded, every gap with its cause.
@@ -248,8 +261,21 @@ def one_session_answer(view: SessionView, details: Details) -> OneSessionAnswer:
             SessionAlarm(id=row.id, kind=row.kind, cause=row.cause, raised_at=row.raised_us)
             for row in details.alarms
         ],
+        log=_log_answer(details.log),
         possible=list(details.possible),
         cameras=list(view.report["cameras"]),
+    )
+
+
+def _log_answer(found: LogPosition | None) -> LogAnswer | None:
+    if found is None:
+        return None
+    return LogAnswer(
+        shard=found.shard,
+        position=found.position,
+        checkpoint_at=found.checkpoint_us,
+        key=found.key,
+        covered=found.covered,
     )
 
 

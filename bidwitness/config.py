@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     recorder: str = "recorder-1"
     undo_seconds: int = Field(default=900, ge=0)
     lead_in_seconds: int = Field(default=0, ge=0)
+    # A recorder signs the heads of its chains so often.
+    epoch_seconds: int = Field(default=60, ge=1, le=60)
     segment_seconds: int = Field(default=60, ge=2, le=600)
     loop_days: int = Field(default=30, ge=1)
     evaluation_loop_days: int = Field(default=90, ge=1)
@@ -190,14 +192,29 @@ class Settings(BaseSettings):
         return self.data / "run"
 
     @property
+    def log(self) -> Path:
+        """The folder of the site's log, one folder a shard within it."""
+        return self.data / "log"
+
+    @property
+    def keys(self) -> Path:
+        """The folder of every key file (mode 0700)."""
+        return self.data / "keys"
+
+    @property
+    def recorder_key_file(self) -> Path:
+        """The key that the recorder signs its epochs with (mode 0600)."""
+        return self.keys / "recorder.key"
+
+    @property
     def secret_key_file(self) -> Path:
         """The key that camera passwords are encrypted with (mode 0600)."""
-        return self.data / "keys" / "secrets.key"
+        return self.keys / "secrets.key"
 
     @property
     def live_key_file(self) -> Path:
         """The key that the API's tickets for `live` are sealed with (mode 0600)."""
-        return self.data / "keys" / "live.key"
+        return self.keys / "live.key"
 
     @classmethod
     def settings_customise_sources(

@@ -4,7 +4,6 @@ AES-256-GCM under a key that lies in a file of its own, so that a copy of the in
 nothing away. Each sealed text is bound to what it belongs to and opens nowhere else.
 """
 
-import os
 import secrets
 import threading
 from pathlib import Path
@@ -13,11 +12,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bidwitness.errors import ConfigError, DamageFound
+from bidwitness.keyfile import make_key_file, read_key_file
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
 VERSION = b"\x01"
-OTHERS = 0o077
 
 
 class SecretBox:
@@ -64,50 +63,17 @@ class SecretBox:
         with self._lock:
             if self._cipher is None:
                 if create and not self._key_file.exists():
-                    _make_key(self._key_file)
+                    make_key_file(self._key_file, secrets.token_bytes(KEY_BYTES))
                 self._cipher = AESGCM(_read_key(self._key_file))
             return self._cipher
 
 
-def _make_key(path: Path) -> None:
-    """Write a new key whole or not at all; when two processes race, the first one's key stands."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            os.write(file, secrets.token_bytes(KEY_BYTES))
-            os.fsync(file)
-        finally:
-            os.close(file)
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            return
-        finally:
-            draft.unlink()
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise ConfigError(f"The key file {path} cannot be made: {error.strerror}.") from None
-
-
 def _read_key(path: Path) -> bytes:
-    try:
-        mode = path.stat().st_mode
-        key = path.read_bytes()
-    except FileNotFoundError:
-        raise ConfigError(
-            f"The key file {path} is missing. Without it the stored camera passwords cannot be "
-            "read: put it back from the backup, or enter the passwords again."
-        ) from None
-    except OSError as error:
-        raise ConfigError(f"The key file {path} cannot be read: {error.strerror}.") from None
-    if mode & OTHERS:
-        raise ConfigError(f"The key file {path} can be read by other users. Run: chmod 600 {path}")
+    key = read_key_file(
+        path,
+        "Without it the stored camera passwords cannot be read: put it back from the backup, or "
+        "enter the passwords again.",
+    )
     if len(key) != KEY_BYTES:
         raise ConfigError(f"The key file {path} is damaged: it must hold {KEY_BYTES} bytes.")
     return key

@@ -32,6 +32,7 @@ from bidwitness.storage.index.models import (
     Session,
     SessionRecord,
 )
+from bidwitness.storage.ledger.proving import log_files
 from bidwitness.storage.sessions.named import heads_of
 from bidwitness.storage.sights import StreamView, person_of
 from bidwitness.words import Action, Medium
@@ -161,6 +162,12 @@ class PackageSources:
                     media.append(self._media(facts, by_record.get(record_id)))
             label = f"{view.room} {view.camera} {view.role.zh}"
             yield StreamSource(view.stream_id, label, lines, media)
+
+    def log_files(self, settings: Settings, session_id: str, share: Share) -> Mapping[str, bytes]:
+        """Give what the log says of the session and of the streams that are handed out."""
+        streams = {stream.view.stream_id for stream in share.streams}
+        heads = [h for h in self._heads(session_id, share.window.end) if h.stream in streams]
+        return log_files(self._database, settings, session_id, list(dict.fromkeys(heads)))
 
     def size_of(self, session_id: str, share: Share) -> int:
         """Give about how many bytes there are to copy."""

@@ -9,7 +9,8 @@ from types import FrameType
 
 from bidwitness.clock import Clock, SystemClock
 from bidwitness.config import Settings
-from bidwitness.errors import IndexUnavailable
+from bidwitness.errors import ConfigError, DamageFound, IndexUnavailable
+from bidwitness.recorder.epochs import EpochMaker
 from bidwitness.recorder.status import save_status_file
 from bidwitness.recorder.status_rows import save_status_rows
 from bidwitness.recorder.supervisor import RecorderSupervisor
@@ -36,6 +37,8 @@ class Bookkeeper:
         self._supervisor = supervisor
         self._clock = clock
         self._committer = Committer(database, settings.spool)
+        self._epochs = EpochMaker(settings, database, clock)
+        self._unsigned: str | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="commit")
 
@@ -63,9 +66,15 @@ class Bookkeeper:
             with self._database.write() as orm:
                 save_status_rows(orm, self._settings.recorder, states, now)
             self._committer.commit()
+            self._epochs.make_due()
         except IndexUnavailable as error:
             log.warning("not committed yet", extra={"facts": {"error": error.detail}})
             return False
+        except (ConfigError, DamageFound, OSError) as error:
+            # Recording must not end for want of a signature; what no epoch covers is never proven.
+            if str(error) != self._unsigned:
+                self._unsigned = str(error)
+                log.error("no epoch is signed", extra={"facts": {"error": str(error)}})
         return True
 
 

@@ -7,9 +7,12 @@ import typer
 from bidwitness.config import load_settings
 from bidwitness.storage.check.problems import Part
 from bidwitness.storage.evidence.verify_command import verify
+from bidwitness.storage.ledger.commands import new_log_shard, trust
 
 app = typer.Typer()
 app.command("verify")(verify)
+app.command("trust")(trust)
+app.command("new-log-shard")(new_log_shard)
 
 
 @app.command()

@@ -22,7 +22,6 @@ from bidwitness.storage.index.models import (
     FragmentTable,
     Gap,
     Init,
-    Outbox,
     Record,
     Run,
     Segment,
@@ -165,7 +164,6 @@ class Prepared:
             self._add_segment(orm, self.record, row.id)
         else:
             _add_gap(orm, self.record, row.id)
-        orm.add(Outbox(kind="record", body={"record": row.id}, at_us=self.record.end))
         return 1
 
     def _add_segment(self, orm: Orm, facts: SegmentFacts, record_id: int) -> None:

@@ -140,6 +140,7 @@ def demo_environment(settings: Settings) -> dict[str, str]:
         "BIDWITNESS_PORT": str(settings.port),
         "BIDWITNESS_LIVE_PORT": str(settings.live_port),
         "BIDWITNESS_UNDO_SECONDS": str(settings.undo_seconds),
+        "BIDWITNESS_EPOCH_SECONDS": str(settings.epoch_seconds),
         "BIDWITNESS_SEGMENT_SECONDS": str(settings.segment_seconds),
         "BIDWITNESS_ALLOW_LOOPBACK_CAMERAS": "true",
     }

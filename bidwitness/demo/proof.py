@@ -15,8 +15,9 @@ from bidwitness.demo.processes import bidwitness
 EXPORT_S = 120
 # The edges of a session fall inside a GOP: the first shown frame is a key frame.
 EDGE_S = 2
-# Exit codes of `bidwitness verify`; without a ledger nothing outside the package vouches for it.
-CONSISTENT, UNPROVEN = 0, 3
+LOGGED_S = 60
+# Every exit code with a report of `bidwitness verify`.
+VERDICTS = (0, 1, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ def prove(desk: Proving, session_id: str, export: Path | None) -> Proof:
     if not cameras:
         problems.append("no camera was recorded")
     if export is not None:
+        wait_for("the log", lambda: _is_logged(desk.admin, session_id), LOGGED_S)
         _export(desk.auditor, session_id, export)
         problems += _check_package(desk.settings, export)
     return Proof(session_id, cameras, tuple(problems), folder, export)
@@ -107,11 +109,24 @@ def _export(client: ApiClient, session_id: str, target: Path) -> None:
         client.download(f"{path}/package", file.write)
 
 
+def _is_logged(client: ApiClient, session_id: str) -> bool:
+    found = client.get(f"sessions/{session_id}")["log"]
+    return found is not None and bool(found["covered"])
+
+
+def policy_path(package: Path) -> Path:
+    """Give where the trust material beside a package lies."""
+    return package.with_name(f"{package.name}.policy")
+
+
 def _check_package(settings: Settings, package: Path) -> list[str]:
-    """Give what is wrong: the package must be consistent, and unproven until there is a log."""
-    said = bidwitness(settings, "verify", str(package), "--json", fine=(CONSISTENT, UNPROVEN))
-    report = json.loads(said)
-    return [f"package: {problem}" for problem in report["problems"]]
+    """Write the trust material beside the package; give what keeps it from being authentic."""
+    policy = policy_path(package)
+    bidwitness(settings, "trust", "--out", str(policy))
+    words = ("verify", str(package), "--policy", str(policy), "--json")
+    report = json.loads(bidwitness(settings, *words, fine=VERDICTS))
+    wrong = [f"package: {problem}" for problem in report["problems"]]
+    return wrong + [f"package: not proven: {reason}" for reason in report["unproven"]]
 
 
 def show(proof: Proof, console: Console) -> None:
@@ -136,7 +151,7 @@ def show(proof: Proof, console: Console) -> None:
     console.print(table)
     console.print(f"Files: {proof.files}")
     if proof.package is not None:
-        console.print(f"Package: {proof.package}")
+        console.print(f"Package: {proof.package}, keys to verify it: {policy_path(proof.package)}")
     for problem in proof.problems:
         console.print(f"NOT TRUE: {problem}", style="bold red")
     if proof.true:

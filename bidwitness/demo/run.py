@@ -68,6 +68,7 @@ def demo_settings(data: Path, port: int | None, unattended: bool) -> Settings:
         live_port=free_port(),
         undo_seconds=0,
         segment_seconds=10,
+        epoch_seconds=2,
         allow_loopback_cameras=True,
     )
 

@@ -89,9 +89,30 @@ def root(leaves: Iterable[bytes], hash_name: str = SHA256) -> bytes:
     return tree.root()
 
 
-def _split(size: int) -> int:
-    """Give the largest power of two below ``size`` (2 or more)."""
+def split_at(size: int) -> int:
+    """Give the largest power of two below ``size`` (2 or more): where a tree of it splits."""
     return 1 << ((size - 1).bit_length() - 1)
+
+
+def inclusion_ranges(index: int, size: int) -> list[tuple[int, int]]:
+    """Give the ranges of leaves whose roots are the audit path of a leaf, from its sibling up.
+
+    Raises ``ValueError`` if there is no such leaf.
+    """
+    if not 0 <= index < size:
+        raise ValueError(f"no leaf {index} in a tree of {size}")
+    ranges: list[tuple[int, int]] = []
+    low, high = 0, size
+    while high - low > 1:
+        middle = low + split_at(high - low)
+        if index < middle:
+            ranges.append((middle, high))
+            high = middle
+        else:
+            ranges.append((low, middle))
+            low = middle
+    ranges.reverse()
+    return ranges
 
 
 def inclusion_path(leaves: Sequence[bytes], index: int, hash_name: str = SHA256) -> list[bytes]:
@@ -99,20 +120,8 @@ def inclusion_path(leaves: Sequence[bytes], index: int, hash_name: str = SHA256)
 
     Raises ``ValueError`` if there is no such leaf.
     """
-    if not 0 <= index < len(leaves):
-        raise ValueError(f"no leaf {index} in a tree of {len(leaves)}")
-    path: list[bytes] = []
-    low, high = 0, len(leaves)
-    while high - low > 1:
-        middle = low + _split(high - low)
-        if index < middle:
-            path.append(root(leaves[middle:high], hash_name))
-            high = middle
-        else:
-            path.append(root(leaves[low:middle], hash_name))
-            low = middle
-    path.reverse()
-    return path
+    ranges = inclusion_ranges(index, len(leaves))
+    return [root(leaves[low:high], hash_name) for low, high in ranges]
 
 
 def verify_inclusion(
@@ -141,27 +150,36 @@ def verify_inclusion(
     return last == 0 and value == expected_root
 
 
+def consistency_ranges(old: int, size: int) -> list[tuple[int, int]]:
+    """Give the ranges of leaves whose roots prove that the first ``old`` are a prefix of the tree.
+
+    Raises ``ValueError`` unless 0 < old <= size.
+    """
+    if not 0 < old <= size:
+        raise ValueError(f"no tree of {old} leaves within one of {size}")
+    ranges: list[tuple[int, int]] = []
+    low, high, whole = 0, size, True
+    while low + old < high:
+        middle = low + split_at(high - low)
+        if low + old <= middle:
+            ranges.append((middle, high))
+            high = middle
+        else:
+            ranges.append((low, middle))
+            old, low, whole = old - (middle - low), middle, False
+    if not whole:
+        ranges.append((low, high))
+    ranges.reverse()
+    return ranges
+
+
 def consistency_path(leaves: Sequence[bytes], old: int, hash_name: str = SHA256) -> list[bytes]:
     """Give the proof that the first ``old`` leaves are a prefix of the tree.
 
     Raises ``ValueError`` unless 0 < old <= number of leaves.
     """
-    if not 0 < old <= len(leaves):
-        raise ValueError(f"no tree of {old} leaves within one of {len(leaves)}")
-    path: list[bytes] = []
-    low, high, whole = 0, len(leaves), True
-    while low + old < high:
-        middle = low + _split(high - low)
-        if low + old <= middle:
-            path.append(root(leaves[middle:high], hash_name))
-            high = middle
-        else:
-            path.append(root(leaves[low:middle], hash_name))
-            old, low, whole = old - (middle - low), middle, False
-    if not whole:
-        path.append(root(leaves[low:high], hash_name))
-    path.reverse()
-    return path
+    ranges = consistency_ranges(old, len(leaves))
+    return [root(leaves[low:high], hash_name) for low, high in ranges]
 
 
 def verify_consistency(
@@ -217,7 +235,7 @@ def withheld_hashes(
         if not inside:
             out.append(root(leaves[low:high], hash_name))
         elif high - low > 1:
-            middle = low + _split(high - low)
+            middle = low + split_at(high - low)
             walk(low, middle, [i for i in inside if i < middle])
             walk(middle, high, [i for i in inside if i >= middle])
 
@@ -247,7 +265,7 @@ def root_from_disclosed(
             return rest.pop()
         if high - low == 1:
             return disclosed[low]
-        middle = low + _split(high - low)
+        middle = low + split_at(high - low)
         left = walk(low, middle, [i for i in inside if i < middle])
         right = walk(middle, high, [i for i in inside if i >= middle])
         return hash_node(left, right, hash_name)

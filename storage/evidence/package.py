@@ -5,7 +5,7 @@ The bag's layout is written here and read by ``verify``, and nowhere else.
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -123,12 +123,13 @@ def write_package(
     *,
     session_record_lines: Sequence[bytes],
     streams: Iterable[StreamSource],
+    log_files: Mapping[str, bytes] | None = None,
     on_bytes: Callable[[int], None] | None = None,
 ) -> Package:
     """Write a session's package: a zip if ``target`` ends in ``.zip``, else a folder.
 
     Nothing stands under the name ``target`` before all of it is durable; no file is ever whole in
-    memory. ``on_bytes`` hears of progress. Raises ``DamageFound`` if a stored file is not what its
+    memory. ``log_files``: what goes under ``data/log/``. ``on_bytes`` hears of progress. Raises ``DamageFound`` if a stored file is not what its
     record says (nothing is handed out then), and lets ``OSError`` pass.
     """
     base = f"bidwitness-{info.session}"
@@ -140,6 +141,8 @@ def write_package(
         timeline = [_write_stream(writer, stream) for stream in streams]
         lines = b"".join(line + b"\n" for line in session_record_lines)
         writer.text(f"data/session/{info.session}.ndjson", lines)
+        for name, data in (log_files or {}).items():
+            writer.text(name, data)
         writer.text("data/timeline.json", _timeline(info, timeline))
         _write_tags(writer, info)
         digest = place.finish()

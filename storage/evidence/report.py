@@ -29,7 +29,8 @@ class StreamReport:
 
 @dataclass
 class Report:
-    """The whole answer. ``notes``: true and worth knowing, but nothing wrong."""
+    """The whole answer. ``notes``: true and worth knowing, but nothing wrong. ``unproven``: why it
+    is not authentic though nothing is wrong. ``logs``: what agreed with the trust material."""
 
     package: str
     exit_code: int = UNPROVEN
@@ -38,6 +39,8 @@ class Report:
     info: dict[str, str] = field(default_factory=dict)
     streams: list[StreamReport] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    unproven: list[tuple[str, str]] = field(default_factory=list)
+    logs: list[dict[str, object]] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
     not_checked: list[tuple[str, str]] = field(default_factory=list)
 
@@ -48,8 +51,8 @@ class Report:
 
 NOT_CHECKED = (
     (
-        "签名、存证账本与共签机构(本版本的证据包尚不含)",
-        "signatures, log and witnesses (not yet there)",
+        "可信时间戳(本版本的证据包尚不含)",
+        "time stamps of an outside authority (not yet there)",
     ),
     ("G.711 声音转为 FLAC 的无损性", "that sound went from G.711 to FLAC without loss"),
     ("timeline.json 中的房间与摄像机名称", "names of rooms and cameras in timeline.json"),
@@ -76,13 +79,13 @@ _VERDICTS_ZH = {
     AUTHENTIC: "真实:与包外信任材料相符",
     FALSE: "不真实:发现下列问题",
     UNREADABLE: "无法读取:不是可识别的证据包",
-    UNPROVEN: "自洽但未获证明:包内各项相互一致,但没有包外信任材料予以印证",
+    UNPROVEN: "自洽但未获证明:包内各项相互一致,但未获包外信任材料充分印证",
 }
 _VERDICTS_EN = {
     AUTHENTIC: "authentic: agrees with the trust material from outside the package",
     FALSE: "NOT authentic: see the problems below",
     UNREADABLE: "unreadable: not a package that can be read",
-    UNPROVEN: "consistent but unproven: nothing outside the package vouches for it",
+    UNPROVEN: "consistent but unproven: what is outside the package does not (fully) vouch for it",
 }
 _MEDIA_ZH = {"picture": "图像", "sound": "声音", "screen": "专家桌面", "all": "全部"}
 MEANT_FOR_EYES = 20
@@ -99,6 +102,8 @@ def report_json(report: Report) -> str:
             "sealed": report.sealed,
             "info": report.info,
             "problems": [vars(problem) for problem in report.problems],
+            "unproven": [english for _, english in report.unproven],
+            "logs": report.logs,
             "notes": [english for _, english in report.notes],
             "not_checked": [english for _, english in report.not_checked],
             "streams": [_stream_json(stream) for stream in report.streams],
@@ -148,7 +153,13 @@ def report_text(report: Report) -> str:
         lines.append(f"  - [{kind}] {problem.where}: {problem.detail}")
     if len(report.problems) > MEANT_FOR_EYES:
         lines.append(f"  … {len(report.problems) - MEANT_FOR_EYES} more: see --json")
+    lines += [""] if report.logs else []
+    lines += [
+        f"存证账本 Log {log['origin']}: {log['size']} 条 entries, 公钥 key {log['key']}"
+        for log in report.logs
+    ]
     for title, entries in (
+        ("尚未证明 Not proven", report.unproven),
         ("说明 Notes", report.notes),
         ("未检验 Not checked", report.not_checked),
     ):

@@ -42,6 +42,7 @@ def _between(low: int, high: int) -> Callable[[Any], bool]:
 
 
 Hex32 = Annotated[str, Rule("64 lower-case hex digits", _matches("[0-9a-f]{64}"))]
+Hex64 = Annotated[str, Rule("128 lower-case hex digits", _matches("[0-9a-f]{128}"))]
 # Never a name that means something to a file system: it stands in paths of packages.
 Name = Annotated[
     str,

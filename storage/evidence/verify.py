@@ -1,7 +1,7 @@
 """Verifying a package offline: every file, every record, every chain, and what they cover.
 
-Without signatures and keys from outside the package nobody says who made it: a package in which
-everything fits together is ``unproven``, never ``authentic``.
+Without keys from outside the package nobody says who made it: a package in which everything fits
+together is then ``unproven``, never ``authentic``.
 """
 
 import os
@@ -35,9 +35,17 @@ from bidwitness.storage.evidence.footage import (
     recorded_spans,
     records_path,
 )
-from bidwitness.storage.evidence.merkle import available
+from bidwitness.storage.evidence.merkle import available, hash_leaf
+from bidwitness.storage.evidence.policy import BadPolicy, Policy, read_policy
+from bidwitness.storage.evidence.proof import (
+    LOG_FOLDER,
+    LogClaims,
+    LogVerification,
+    witness_words,
+)
 from bidwitness.storage.evidence.records import SegmentFacts
 from bidwitness.storage.evidence.report import (
+    AUTHENTIC,
     FALSE,
     NO_MEDIA,
     NO_SM3,
@@ -62,17 +70,16 @@ WORKERS = min(16, max(4, os.cpu_count() or 1))
 def verify_package(path: Path, policy: Path | None = None, *, media: bool = True) -> Report:
     """Verify a package: a zip, a bag's base folder, or a folder that holds exactly one bag.
 
-    Never raises for what the package holds: the report tells. ``policy`` names keys from outside;
-    this version has no signatures yet to hold against them, and says so. Without ``media`` the
-    recordings themselves are not read, only that they are there is seen; the report says so.
+    Never raises for what the package holds: the report tells. ``policy``: trust material from
+    outside; without it nothing is ever authentic. Without ``media`` the recordings themselves are
+    not read, only that they are there is seen; then nothing is authentic either.
     """
     report = Report(str(path))
     try:
-        if policy is not None and not policy.read_bytes():
-            raise Unreadable("the policy is empty")
+        trusted = None if policy is None else read_policy(policy.read_bytes())
         with open_files(path) as files:
-            _Verification(Bag(files), report, media=media).run()
-    except (Unreadable, OSError) as error:
+            _Verification(Bag(files), report, trusted, media=media).run()
+    except (Unreadable, BadPolicy, OSError) as error:
         report.problems.append(Problem("unreadable", path.name, str(error)))
         report.exit_code = UNREADABLE
         return report
@@ -81,7 +88,9 @@ def verify_package(path: Path, policy: Path | None = None, *, media: bool = True
         report.not_checked.append(NO_SM3)
     if not media:
         report.not_checked.append(NO_MEDIA)
-    report.exit_code = FALSE if report.problems else UNPROVEN
+        report.unproven.append(NO_MEDIA)
+    proven = AUTHENTIC if not report.unproven else UNPROVEN
+    report.exit_code = FALSE if report.problems else proven
     for stream in report.streams:
         stream.problems = sum(stream.stream in problem.where for problem in report.problems)
     return report
@@ -98,12 +107,14 @@ class _Stream:
 
 
 class _Verification:
-    def __init__(self, bag: Bag, report: Report, *, media: bool) -> None:
+    def __init__(self, bag: Bag, report: Report, policy: Policy | None, *, media: bool) -> None:
         self._bag = bag
+        self._policy = policy
         self._media = media
         self._report = report
         self._streams: dict[str, _Stream] = {}
         self._session: list[SessionRecord] = []
+        self._leaves: list[str] = []
 
     def run(self) -> None:
         """Fill the report."""
@@ -114,6 +125,7 @@ class _Verification:
         self._check_chains()
         self._check_media()
         self._check_coverage()
+        self._check_log()
 
     def _wrong(self, kind: str, where: str, detail: str) -> None:
         self._report.problems.append(Problem(kind, where, detail))
@@ -157,20 +169,22 @@ class _Verification:
             self._wrong("missing", "data/session", f"one file is needed, {len(files)} are there")
         for name in files[:1]:
             try:
-                facts, problems = verify_session_chain([parse(x) for _, x in self._lines(name)])
+                lines = [line for _, line in self._lines(name)]
+                facts, problems = verify_session_chain([parse(line) for line in lines])
             except BadRecord as error:
                 self._wrong("modified", name, str(error))
                 continue
             self._session = facts
+            self._leaves = [hash_leaf(line).hex() for line in lines]
             self._report.problems += problems
             if facts:
                 self._report.session = facts[0].place.session
         close = self._close()
         self._report.sealed = close is not None
         if close is None:
-            self._report.notes.append(
-                ("场次未固化,无法证明内容齐全", "not sealed: nothing says that this is all")
-            )
+            unsealed = ("场次未固化,无法证明内容齐全", "not sealed: nothing says that this is all")
+            self._report.notes.append(unsealed)
+            self._report.unproven.append(unsealed)
 
     def _close(self) -> CloseFacts | None:
         return next((item for item in self._session if isinstance(item, CloseFacts)), None)
@@ -211,13 +225,17 @@ class _Verification:
                 (f"本包不含码流 {stream_id}", f"stream {stream_id} is not in this package")
             )
 
-    def _check_chains(self) -> None:
-        heads = [
+    def _heads(self) -> list[HeadFacts]:
+        """Give the stretches that close and supplements name."""
+        return [
             head
             for item in self._session
             if isinstance(item, CloseFacts | SupplementFacts)
             for head in item.heads
         ]
+
+    def _check_chains(self) -> None:
+        heads = self._heads()
         for stream_id, stream in sorted(self._streams.items()):
             if not self._report.sealed:
                 self._report.problems += verify_links(stream.links)
@@ -326,6 +344,23 @@ class _Verification:
                 shown = f"the records show {recorded_us} of {due_us}"
                 where = f"{entry.stream} {entry.medium} in the {stated.T}"
                 self._wrong("inconsistent", where, f"{said}; {shown}")
+
+    def _check_log(self) -> None:
+        """Hold records and stretches against the log; streams not in the package are not asked."""
+        files: dict[str, bytes] = {}
+        for name in (n for n in self._bag.payload if n.startswith(LOG_FOLDER)):
+            try:
+                files[name] = self._bag.files.text(name)
+            except Unreadable as error:
+                self._wrong("unreadable", name, str(error))
+        heads = [head for head in self._heads() if head.stream in self._streams]
+        claims = LogClaims(self._report.session or "", self._leaves, list(dict.fromkeys(heads)))
+        found = LogVerification(files, self._policy).run(claims)
+        self._report.problems += found.problems
+        self._report.unproven += found.unproven
+        self._report.logs = found.logs
+        words = witness_words(self._policy) if self._policy is not None else None
+        self._report.notes += [words] if words else []
 
     def _describe(self, stream_id: str, stream: _Stream) -> StreamReport:
         report = StreamReport(stream_id, stream.claimed)

@@ -7,7 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness.config import Settings
-from bidwitness.storage.evidence.canonical import canonical
+from bidwitness.storage.evidence.canonical import JsonValue, canonical
+from bidwitness.storage.evidence.entries import SessionEntry, session_tag
 from bidwitness.storage.evidence.records import leaf_hash, record_of, session_genesis
 from bidwitness.storage.evidence.session_records import (
     AmendFacts,
@@ -23,11 +24,11 @@ from bidwitness.storage.index.models import (
     Claim,
     Item,
     Lot,
-    Outbox,
     Project,
     Session,
     SessionRecord,
 )
+from bidwitness.storage.index.outbox import put_in_outbox, session_record_key
 
 _NAME = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 
@@ -74,7 +75,9 @@ def append_record(
     )
     orm.add(row)
     orm.flush()
-    orm.add(Outbox(kind="session_record", body={"session_record": row.id}, at_us=at_us))
+    entry = SessionEntry(session_tag(session_id), place.seq, row.leaf.hex())
+    about: dict[str, JsonValue] = {"session": session_id, "record": facts.T}
+    put_in_outbox(orm, session_record_key(row.id), entry, at_us, about)
     return row
 
 

@@ -25,6 +25,7 @@ from bidwitness.storage.index.models import (
     Session,
     SessionRelation,
 )
+from bidwitness.storage.ledger.proving import LogPosition, log_position
 from bidwitness.storage.sessions.report import report_json
 from bidwitness.storage.sessions.reporting import session_report
 from bidwitness.words import SessionState
@@ -207,11 +208,12 @@ class Details:
     relations: tuple[SessionRelation, ...]
     alarms: tuple[Alarm, ...]
     possible: tuple[str, ...]
+    log: LogPosition | None
 
 
 def session_details(orm: Orm, session: Session) -> Details:
-    """Give the course of a session: changes of condition, relations both ways, open alarms, and
-    the commands that its state knows."""
+    """Give the course of a session: changes of condition, relations both ways, open alarms, the
+    commands that its state knows, and where its close stands in the log."""
     conditions = orm.scalars(
         select(ConditionChange)
         .where(ConditionChange.session_id == session.id)
@@ -232,4 +234,5 @@ def session_details(orm: Orm, session: Session) -> Details:
         tuple(relations),
         tuple(alarms),
         tuple(possible(session.state, session.condition)),
+        log_position(orm, session.id) if session.sealed_us is not None else None,
     )

@@ -8,7 +8,7 @@ import hashlib
 import io
 import random
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -237,6 +237,7 @@ def make_package(
     *,
     keep: dict[int, Collection[int]] | None = None,
     claim: Interval = CLAIM,
+    log_files: Mapping[str, bytes] | None = None,
 ) -> Package:
     """Package the session: the records that its claim concerns, and their files."""
     sources = []
@@ -258,4 +259,5 @@ def make_package(
         info,
         session_record_lines=[canonical(record) for record in session.records],
         streams=sources,
+        log_files=log_files,
     )

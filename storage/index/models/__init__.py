@@ -17,6 +17,7 @@ from bidwitness.storage.index.models.keeping import (
     Disposal,
     Hold,
     Job,
+    LogShard,
     Outbox,
     RetentionPolicy,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "Job",
     "Layout",
     "LinkedPlace",
+    "LogShard",
     "Login",
     "Lot",
     "Marker",

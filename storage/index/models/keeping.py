@@ -1,6 +1,6 @@
 """How long footage is kept, what forbids its removal, how it was removed, and what was made of it."""
 
-from sqlalchemy import String, UniqueConstraint
+from sqlalchemy import Index, LargeBinary, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bidwitness.storage.index.models.base import (
@@ -111,10 +111,53 @@ class Job(Base):
 
 
 class Outbox(Base):
-    """What must go into the site's log: a record's leaf, written with the row it is about."""
+    """What must go into the site's log, written with the row it is about, and where it stands.
+
+    ``body["entry"]`` is the entry itself, as it is logged; what else is there is for whoever made
+    the row. ``key`` names what it is about, so that the same is never logged twice.
+    """
 
     __tablename__ = "outbox"
+    __table_args__ = (
+        UniqueConstraint("key"),
+        Index("ix_outbox_place", "shard", "position"),
+        Index(
+            "ix_outbox_waiting",
+            "id",
+            sqlite_where=text("shard IS NULL"),
+            postgresql_where=text("shard IS NULL"),
+        ),
+        Index(
+            "ix_outbox_epochs",
+            "at_us",
+            sqlite_where=text("kind = 'epoch'"),
+            postgresql_where=text("kind = 'epoch'"),
+        ),
+    )
     id: Mapped[Number]
     kind: Mapped[str] = mapped_column(String(32))
+    key: Mapped[str] = mapped_column(String(200))
     body: Mapped[Json]
     at_us: Mapped[Us]
+    # Empty until a durable checkpoint names it; ``logged_us`` is when that was made.
+    shard: Mapped[str | None] = mapped_column(String(32))
+    position: Mapped[int | None] = mapped_column(BigInt)
+    logged_us: Mapped[Us | None]
+
+
+class LogShard(Base):
+    """A year's log and the last checkpoint that is known to have been made of it.
+
+    The log on disk must reach at least as far, or it is not the log that was promised.
+    """
+
+    __tablename__ = "log_shards"
+    shard: Mapped[str] = mapped_column(String(32), primary_key=True)
+    opened_us: Mapped[Us]
+    size: Mapped[int] = mapped_column(BigInt)
+    root: Mapped[bytes] = mapped_column(LargeBinary(32))
+    checkpoint_us: Mapped[Us]
+    # The public key that signs it, in C2SP's form; empty before its first checkpoint.
+    key: Mapped[Text_]
+    # Why it was given up; empty for one that goes on or ended with its year.
+    given_up: Mapped[Text_ | None]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, select, update
 
-from bidwitness.errors import DamageFound, Unavailable
+from bidwitness.errors import DamageFound
 from bidwitness.storage.check.command import run_check
 from bidwitness.storage.check.problems import Fault, Part
 from bidwitness.storage.evidence.canonical import canonical, parse
@@ -190,5 +190,5 @@ def test_the_command_says_what_it_found(site: Site, capsys: pytest.CaptureFixtur
     with pytest.raises(DamageFound, match="1 damaged"):
         run_check(settings, Part.STORE)
     assert "differs" in capsys.readouterr().out
-    with pytest.raises(Unavailable, match="ledger"):
-        run_check(settings, Part.LEDGER)
+    run_check(settings, Part.LEDGER)
+    assert "ledger: " in capsys.readouterr().out

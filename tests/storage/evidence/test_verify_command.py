@@ -26,9 +26,9 @@ def test_a_consistent_package_is_unproven(package: Path, tmp_path: Path) -> None
     assert (told.returncode, told.stderr) == (3, "")
     assert "自洽但未获证明" in told.stdout
     policy = tmp_path / "policy"
-    policy.write_text("log example.org\n")
+    policy.write_text("quorum none\n")
     told = verify(str(package), "--policy", str(policy), "--json")
-    # Never authentic while there is no signature that the policy could speak of.
+    # The package carries nothing of a log that the policy could speak of.
     assert told.returncode == 3
     report = json.loads(told.stdout)
     assert (report["verdict"], report["problems"], report["session"]) == (
@@ -40,6 +40,10 @@ def test_a_consistent_package_is_unproven(package: Path, tmp_path: Path) -> None
 
 def test_a_policy_that_cannot_be_read(package: Path, tmp_path: Path) -> None:
     assert verify(str(package), "--policy", str(tmp_path / "none")).returncode == 2
+    (tmp_path / "bad").write_text("log example.org\nquorum none\n")
+    told = verify(str(package), "--policy", str(tmp_path / "bad"))
+    assert told.returncode == 2
+    assert "line 1 of the policy" in told.stdout
 
 
 def test_false_and_unreadable(package: Path, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from bidwitness.errors import ConfigError, Conflict, IndexUnavailable
-from bidwitness.storage.index.audit import Who, leave_audit_entry
+from bidwitness.storage.evidence.entries import audit_commitment
+from bidwitness.storage.index.audit import Who, audit_event, leave_audit_entry
 from bidwitness.storage.index.claims import save_claim
 from bidwitness.storage.index.database import Database, open_database, upgrade
 from bidwitness.storage.index.models import (
@@ -220,7 +221,11 @@ def test_an_audit_entry_comes_with_its_outbox_row_and_stays(index: Database) -> 
         )
     with index.read() as orm:
         outbox = orm.scalars(select(Outbox)).one()
-        assert outbox.body == {"audit_entry": entry.id}
+        salt = bytes.fromhex(outbox.body["salt"])
+        row = orm.get_one(AuditEntry, entry.id)
+        assert outbox.key == f"audit:{entry.id}"
+        # What the log will say can be computed from the row again, and from nothing else.
+        assert outbox.body["entry"]["commitment"] == audit_commitment(salt, audit_event(row))
         assert "u:p" not in str(orm.get_one(AuditEntry, entry.id).reason)
     for statement in ("UPDATE audit_entries SET who = 'x'", "DELETE FROM audit_entries"):
         with pytest.raises(DBAPIError, match="only ever added"), index.write() as orm:

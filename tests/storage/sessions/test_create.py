@@ -50,7 +50,7 @@ def test_a_planned_session_leaves_plan_event_and_audit(index: Database) -> None:
         assert [b.room for b in facts.bookings] == [room.id, other.id]
         assert facts.by is None, "a name that is no record name is left out"
         kinds = orm.scalars(select(Outbox.kind)).all()
-        assert sorted(kinds) == ["audit", "audit", "session_record"]
+        assert sorted(kinds) == ["audit", "audit", "session"]
         assert orm.scalars(select(Event.kind)).all() == ["session.planned"]
         assert "session.create" in orm.scalars(select(AuditEntry.action)).all()
 

@@ -220,8 +220,18 @@ export interface Session {
   due: Interval | null;
   /** The rest is in the answer for one session, not in lists. */
   alarms?: { id: string; kind: string; cause: string | null; raised_at: Micros }[];
+  log?: LogPosition | null;
   /** The commands that its state knows; a role may still not give them. */
   possible?: string[];
+}
+
+/** Where a sealed session's close record stands; `key` is the SHA-256 of the log's public key. */
+export interface LogPosition {
+  shard: string;
+  position: number;
+  checkpoint_at: Micros;
+  key: string;
+  covered: boolean;
 }
 
 export interface NewSession {

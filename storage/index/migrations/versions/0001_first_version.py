@@ -288,7 +288,14 @@ def _keeping() -> None:
         big("created_us"), text("created_by", 120), big("finished_us", null=True), key("id"),
         unique("key"))
     index("ix_jobs_state", "jobs", "state")
-    table("outbox", number("id"), text("kind", 32), json("body"), big("at_us"), key("id"))
+    table("outbox", number("id"), text("kind", 32), text("key", 200), json("body"),
+        big("at_us"), text("shard", 32, null=True), big("position", null=True),
+        big("logged_us", null=True), key("id"), unique("key"))
+    index("ix_outbox_place", "outbox", "shard", "position")
+    partial("ix_outbox_waiting", "outbox", "id", where="shard IS NULL")
+    partial("ix_outbox_epochs", "outbox", "at_us", where="kind = 'epoch'")
+    table("log_shards", text("shard", 32), big("opened_us"), big("size"), blob("root"),
+        big("checkpoint_us"), text("key", 500), text("given_up", 500, null=True), key("shard"))
     table("retention_policies", text("id", 16), text("room_kind", 32, null=True),
         text("session_kind", 32, null=True), text("category", 32, null=True),
         small("loop_days", null=True), small("keep_years", null=True),

@@ -1,0 +1,187 @@
+"""What of the log goes into a session's package: checkpoints, proofs, and the epochs that cover it.
+
+Reads the index for places and the log's own files for everything else.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session as Orm
+
+from bidwitness.config import Settings
+from bidwitness.storage.evidence.entries import (
+    EpochEntry,
+    EpochHead,
+    entry_of,
+    head_leaf,
+    read_entry,
+)
+from bidwitness.storage.evidence.merkle import inclusion_path
+from bidwitness.storage.evidence.note import read_key, write_note
+from bidwitness.storage.evidence.proof import (
+    COVERED_FILE,
+    LOG_FOLDER,
+    CoveredFacts,
+    LoggedFacts,
+)
+from bidwitness.storage.evidence.records import GapFacts, SegmentFacts, read_record
+from bidwitness.storage.evidence.schema import from_json
+from bidwitness.storage.evidence.session_records import CloseFacts, HeadFacts
+from bidwitness.storage.index.database import Database
+from bidwitness.storage.index.models import LogShard, Outbox, Record, SessionRecord
+from bidwitness.storage.index.outbox import session_record_key
+from bidwitness.storage.ledger.ledger import origin_of
+from bidwitness.storage.ledger.shard import read_head
+from bidwitness.storage.ledger.tiles import Tiles
+
+# Epochs that are looked through for one that covers a stretch: the first after its end mostly does.
+LOOKED_AT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class LogPosition:
+    """Where a session's close stands in the log. ``covered``: whether epochs in the log cover all
+    stretches that it names. ``key``: the fingerprint of the log's key."""
+
+    shard: str
+    position: int
+    checkpoint_us: int
+    key: str
+    covered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Cover:
+    row: Outbox
+    entry: EpochEntry
+    heads: tuple[EpochHead, ...]
+    place: int
+
+
+def log_position(orm: Orm, session_id: str) -> LogPosition | None:
+    """Give where the session's close stands; nothing until a checkpoint names it."""
+    close = orm.execute(
+        select(SessionRecord.id, SessionRecord.body)
+        .where(SessionRecord.session_id == session_id, SessionRecord.kind == CloseFacts.T)
+        .limit(1)
+    ).first()
+    if close is None:
+        return None
+    rows = _logged(orm, [close.id])
+    facts = read_record(close.body.encode())
+    if not rows or not isinstance(facts, CloseFacts):
+        return None
+    row = rows[0]
+    return LogPosition(
+        shard=str(row.shard),
+        position=int(row.position or 0),
+        checkpoint_us=int(row.logged_us or 0),
+        key=read_key(orm.get_one(LogShard, str(row.shard)).key).fingerprint,
+        covered=all(_cover_of(orm, head) is not None for head in facts.heads),
+    )
+
+
+def log_files(
+    database: Database, settings: Settings, session_id: str, heads: Iterable[HeadFacts]
+) -> Mapping[str, bytes]:
+    """Give the files under ``data/log/`` of a session's package; empty if nothing is logged yet.
+
+    Raises ``DamageFound`` if the log's own files are not whole.
+    """
+    with database.read() as orm:
+        ids = orm.scalars(select(SessionRecord.id).where(SessionRecord.session_id == session_id))
+        records = _logged(orm, list(ids))
+        covers = [(head, found) for head in heads if (found := _cover_of(orm, head))]
+        lines = [_covered(orm, head, found).line() for head, found in covers]
+    rows = {row.id: row for row in (*records, *(found.row for _, found in covers))}
+    places: dict[str, list[int]] = {}
+    for row in rows.values():
+        places.setdefault(str(row.shard), []).append(int(row.position or 0))
+    files: dict[str, bytes] = {}
+    for shard, wanted in places.items():
+        files |= _shard_files(settings, shard, sorted(wanted))
+    if lines:
+        files[COVERED_FILE] = b"".join(line + b"\n" for line in lines)
+    return files
+
+
+def _logged(orm: Orm, record_ids: Sequence[int]) -> list[Outbox]:
+    """Give the outbox rows of those of a session's records that are logged."""
+    keys = [session_record_key(id_) for id_ in record_ids]
+    query = select(Outbox).where(Outbox.key.in_(keys), Outbox.shard.is_not(None))
+    return list(orm.scalars(query.order_by(Outbox.id)))
+
+
+def _shard_files(settings: Settings, shard: str, wanted: Sequence[int]) -> dict[str, bytes]:
+    folder = settings.log / shard
+    found = read_head(folder, origin_of(settings.site, shard))
+    if found is None:
+        return {}
+    checkpoint, note = found
+    tiles = Tiles(folder, checkpoint.size)
+    lines = [
+        LoggedFacts(
+            place, tuple(item.hex() for item in tiles.path(place)), read_entry(tiles.entry(place))
+        ).line()
+        for place in wanted
+    ]
+    base = f"{LOG_FOLDER}{shard}/"
+    return {
+        f"{base}checkpoint": write_note(note.text, note.signatures),
+        f"{base}entries.ndjson": b"".join(line + b"\n" for line in lines),
+    }
+
+
+def _cover_of(orm: Orm, head: HeadFacts) -> _Cover | None:
+    """Find the first epoch in the log that covers the last record of a stretch."""
+    body = orm.scalar(
+        select(Record.body).where(
+            Record.stream_id == head.stream,
+            Record.day == int(head.day),
+            Record.seq == head.last,
+        )
+    )
+    record = read_record(body.encode()) if body else None
+    if not isinstance(record, SegmentFacts | GapFacts):
+        return None
+    query = (
+        select(Outbox)
+        .where(Outbox.kind == EpochEntry.T, Outbox.at_us >= record.end, Outbox.shard.is_not(None))
+        .order_by(Outbox.at_us)
+        .limit(LOOKED_AT)
+        .execution_options(yield_per=5)
+    )
+    for row in orm.scalars(query):
+        entry = entry_of(row.body["entry"])
+        heads = tuple(from_json(EpochHead, item) for item in row.body["heads"])
+        for place, item in enumerate(heads):
+            if (item.stream, item.day) == (head.stream, head.day) and item.count > head.last:
+                assert isinstance(entry, EpochEntry)
+                return _Cover(row, entry, heads, place)
+    return None
+
+
+def _covered(orm: Orm, head: HeadFacts, found: _Cover) -> CoveredFacts:
+    """Prove that the head's last record is in the epoch's head, and that head in the epoch."""
+    covering = found.heads[found.place]
+    leaves = orm.scalars(
+        select(Record.leaf)
+        .where(
+            Record.stream_id == head.stream,
+            Record.day == int(head.day),
+            Record.seq < covering.count,
+        )
+        .order_by(Record.seq)
+    ).all()
+    path = inclusion_path([head_leaf(item) for item in found.heads], found.place)
+    record_path = inclusion_path(leaves, head.last) if len(leaves) == covering.count else []
+    return CoveredFacts(
+        recorder=found.entry.recorder,
+        epoch=found.entry.seq,
+        number=found.place,
+        path=tuple(item.hex() for item in path),
+        head=covering,
+        last=head.last,
+        record_path=tuple(item.hex() for item in record_path),
+    )

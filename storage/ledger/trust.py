@@ -1,0 +1,55 @@
+"""Trust material: the public keys that a verifier must have from elsewhere than the package."""
+
+from sqlalchemy import select
+
+from bidwitness.config import Settings
+from bidwitness.errors import NotFound
+from bidwitness.storage.evidence.entries import RosterEntry, read_entry
+from bidwitness.storage.evidence.note import NoteKey, read_key
+from bidwitness.storage.index.database import Database
+from bidwitness.storage.index.models import LogShard, Outbox
+from bidwitness.storage.ledger.ledger import origin_of
+from bidwitness.storage.ledger.shard import read_head
+from bidwitness.storage.ledger.tiles import Tiles
+
+# A shard's own key stands right after its first entry.
+KEY_PLACE = 1
+
+
+def write_policy(database: Database, settings: Settings) -> bytes:
+    """Give a policy with every key of this site's logs and recorders, without witnesses.
+
+    The keys come from the logs themselves. Raises ``NotFound`` while there is no log, and
+    ``DamageFound`` if its files are not whole.
+    """
+    with database.read() as orm:
+        shards = list(orm.scalars(select(LogShard.shard).order_by(LogShard.opened_us)))
+        rosters = orm.execute(
+            select(Outbox.shard, Outbox.position)
+            .where(Outbox.kind == RosterEntry.T, Outbox.shard.is_not(None))
+            .order_by(Outbox.id)
+        ).all()
+    lines = ["# BidWitness: compare each fingerprint with the one that the centre publishes."]
+    tiles: dict[str, Tiles] = {}
+    for shard in shards:
+        folder = settings.log / shard
+        found = read_head(folder, origin_of(settings.site, shard))
+        if found is not None:
+            tiles[shard] = Tiles(folder, found[0].size)
+            lines += _line("log", _key_at(tiles[shard], KEY_PLACE))
+    if not tiles:
+        raise NotFound("There is no log yet: start `bidwitness keep` first.")
+    for found_in, position in rosters:
+        if found_in in tiles and position is not None:
+            lines += _line("recorder", _key_at(tiles[found_in], position))
+    lines += ["# No witness of another organisation is asked for.", "quorum none"]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _key_at(tiles: Tiles, place: int) -> NoteKey | None:
+    entry = read_entry(tiles.entry(place))
+    return read_key(entry.key) if isinstance(entry, RosterEntry) else None
+
+
+def _line(kind: str, key: NoteKey | None) -> list[str]:
+    return [] if key is None else ["", f"# SHA-256 {key.fingerprint}", f"{kind} {key}"]
