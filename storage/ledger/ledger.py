@@ -74,7 +74,8 @@ class Ledger:
         self._files = files
         self._lock = WriterLock(settings.log)
         self._shard: tuple[str, ShardLog] | None = None
-        self._stopped: str | None = None
+        # Why it stands still; empty while it is not known whether it does.
+        self._stopped: str | None = ""
 
     def log_some(self) -> int:
         """Log what waits; give how many entries. Stops with an alarm where it must not go on.
@@ -177,18 +178,17 @@ class Ledger:
 
     def _reconcile(self, row: LogShard, shard: ShardLog) -> None:
         """Tell the index of entries that were logged when it could no longer be told."""
-        unknown = {shard.tiles.entry(n): n for n in range(row.size, shard.head.size)}
-        places: dict[int, int] = {}
-        known: list[Waiting] = []
+        if row.size == shard.head.size:
+            return
+        waiting: dict[bytes, Waiting] = {}
         after = 0
-        while unknown and (batch := self._waiting(after)):
+        while batch := self._waiting(after):
+            waiting |= {item.entry: item for item in batch}
             after = batch[-1].id
-            for item in batch:
-                if (place := unknown.pop(item.entry, None)) is not None:
-                    places[item.id] = place
-                    known.append(item)
-        if row.size != shard.head.size:
-            self._note(row.shard, shard, places, known)
+        entries = ((shard.tiles.entry(n), n) for n in range(row.size, shard.head.size))
+        found = [(waiting[entry], place) for entry, place in entries if entry in waiting]
+        places = {item.id: place for item, place in found}
+        self._note(row.shard, shard, places, [item for item, _ in found])
 
     def _waiting(self, after: int) -> list[Waiting]:
         query = (
