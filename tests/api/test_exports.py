@@ -20,10 +20,29 @@ from support.session_desk import Desk
 
 from bidwitness.celery import backlog, make_app
 from bidwitness.player.tasks import EXPORT, export
+from bidwitness.recorder.epochs import EpochMaker
+from bidwitness.storage.check.ledger import check_ledger
+from bidwitness.storage.evidence.canonical import canonical
+from bidwitness.storage.evidence.merkle import hash_leaf, root
+from bidwitness.storage.evidence.note import read_checkpoint, read_note
 from bidwitness.storage.evidence.pieces import read_pieces
+from bidwitness.storage.evidence.records import leaf_hash
 from bidwitness.storage.evidence.verify import verify_package
-from bidwitness.storage.index.models import AuditEntry, Derivative, Grant, RegisterEntry, Segment
+from bidwitness.storage.footage import open_footage
+from bidwitness.storage.index.models import (
+    AuditEntry,
+    Derivative,
+    Grant,
+    RegisterEntry,
+    Segment,
+    SessionRecord,
+)
 from bidwitness.storage.jobs import Runner
+from bidwitness.storage.ledger.ledger import Ledger
+from bidwitness.storage.ledger.tiles import unpack
+from bidwitness.storage.ledger.trust import write_policy
+from bidwitness.storage.sessions.seal import Sealer
+from bidwitness.storage.spool.files import SystemFiles
 from bidwitness.words import Action, GrantKind, JobState, Medium, Outcome, Role
 
 SECOND = 1_000_000
@@ -306,3 +325,114 @@ def alone(bag: Path) -> tuple[int, object]:
     told = subprocess.run(command, capture_output=True, check=False, timeout=60)
     assert told.stderr == b""
     return told.returncode, json.loads(told.stdout)["problems"]
+
+
+def signed_and_logged(sealed: Sealed, *, epoch: bool = True) -> Path:
+    """Do what the recorder and `keep` do, and write the site's trust material."""
+    settings, database = sealed.api.parts.settings, sealed.api.database
+    # The other camera of the room was never heard of.
+    sealed.clock.sleep(601)
+    Sealer(database, sealed.clock, settings, open_footage(settings, sealed.clock)).seal_due()
+    if epoch:
+        EpochMaker(settings, database, sealed.clock).make_due()
+    ledger = Ledger(database, settings, sealed.clock, SystemFiles())
+    ledger.log_some()
+    ledger.close()
+    policy = settings.data / "policy"
+    policy.write_bytes(write_policy(database, settings))
+    return policy
+
+
+def exported(sealed: Sealed, username: str, folder: Path) -> Path:
+    with sealed.api.as_user(username) as client:
+        body = {"session_id": sealed.id, "reason": "case 7"}
+        job = client.post("/api/v1/exports", json=body).json()
+        assert sealed.run(job["id"]) == JobState.DONE
+        return fetched(client, job["id"], folder)
+
+
+def log_of(sealed: Sealed, username: str) -> dict[str, object] | None:
+    with sealed.api.as_user(username) as client:
+        found: dict[str, object] | None = client.get(f"/api/v1/sessions/{sealed.id}").json()["log"]
+        return found
+
+
+def test_a_logged_session_is_authentic_to_a_stranger(sealed: Sealed, tmp_path: Path) -> None:
+    sealed.grant("auditor", list(Medium), [Action.COPY, Action.REPLAY])
+    assert log_of(sealed, "auditor") is None
+    policy = signed_and_logged(sealed)
+    path = exported(sealed, "auditor", tmp_path)
+    report = verify_package(path, policy)
+    assert (report.exit_code, report.problems, report.unproven) == (0, [], [])
+    # What the page shows is what the verifier finds.
+    found = log_of(sealed, "auditor")
+    assert found is not None
+    assert found["covered"] is True
+    assert found["shard"] == "2023"
+    assert found["key"] == report.logs[0]["key"]
+    with zipfile.ZipFile(path) as bag:
+        (name,) = (n for n in bag.namelist() if n.endswith("entries.ndjson"))
+        leaves = [json.loads(line) for line in bag.read(name).splitlines()]
+    assert found["position"] in [line["index"] for line in leaves]
+    (script,) = (n for n in zipfile.ZipFile(path).namelist() if n.endswith("/verify.py"))
+    (tmp_path / "verify.py").write_bytes(zipfile.ZipFile(path).read(script))
+    command = [sys.executable, "-I", "-S", str(tmp_path / "verify.py"), str(path)]
+    told = subprocess.run([*command, "--policy", str(policy)], capture_output=True, check=False)
+    assert told.returncode == 0, told.stdout.decode()
+
+
+def test_a_copy_in_part_of_a_logged_session_is_authentic(sealed: Sealed, tmp_path: Path) -> None:
+    sealed.grant("picture-only", [Medium.PICTURE], [Action.COPY])
+    policy = signed_and_logged(sealed)
+    report = verify_package(exported(sealed, "picture-only", tmp_path), policy)
+    assert (report.exit_code, report.unproven) == (0, [])
+
+
+def test_a_record_altered_in_the_index_after_it_was_logged(sealed: Sealed, tmp_path: Path) -> None:
+    """Whoever holds the database writes the plan anew, with every hash that follows from it."""
+    sealed.grant("auditor", list(Medium), [Action.COPY])
+    policy = signed_and_logged(sealed)
+    prev: str | None = None
+    with sealed.api.database.write() as orm:
+        rows = select(SessionRecord).where(SessionRecord.session_id == sealed.id)
+        for row in orm.scalars(rows.order_by(SessionRecord.seq)).all():
+            body = json.loads(row.body)
+            body |= {"reason": "another"} if prev is None else {"prev": prev}
+            row.body, row.leaf = canonical(body).decode(), leaf_hash(body)
+            prev = row.leaf.hex()
+    report = verify_package(exported(sealed, "auditor", tmp_path), policy)
+    assert report.exit_code == 1
+    assert {p.detail for p in report.problems} == {"is not the record that was logged"}
+    settings, now = sealed.api.parts.settings, sealed.clock.utc_us()
+    checked = check_ledger(sealed.api.database, settings, now, late_us=600 * SECOND)
+    assert any(f"session {sealed.id}#0" == p.subject for p in checked if p is not None)
+
+
+def test_footage_without_its_epoch_is_not_proven(sealed: Sealed, tmp_path: Path) -> None:
+    sealed.grant("auditor", list(Medium), [Action.COPY, Action.REPLAY])
+    policy = signed_and_logged(sealed, epoch=False)
+    found = log_of(sealed, "auditor")
+    assert found is not None
+    assert found["covered"] is False
+    report = verify_package(exported(sealed, "auditor", tmp_path), policy)
+    assert (report.exit_code, report.problems) == (3, [])
+    assert ["no epoch" in english for _, english in report.unproven] == [True]
+
+
+def test_the_log_is_there_for_everybody_to_read(sealed: Sealed) -> None:
+    signed_and_logged(sealed)
+    with sealed.api.client() as client:
+        answer = client.get("/log/2023/checkpoint")
+        assert answer.status_code == 200
+        checkpoint = read_checkpoint(read_note(answer.content))
+        hashes = client.get(f"/log/2023/tile/0/000.p/{checkpoint.size}").content
+        leaves = [hashes[at : at + 32] for at in range(0, len(hashes), 32)]
+        assert root(leaves) == checkpoint.root
+        entries = unpack(client.get(f"/log/2023/tile/entries/000.p/{checkpoint.size}").content)
+        assert [hash_leaf(entry) for entry in entries] == leaves
+        # It tells a stranger nothing of whom and what.
+        assert sealed.id.encode() not in b"".join(entries)
+        for nothing in ("2024/checkpoint", "..%2F/checkpoint", "2023/tile/0/001", "2023/.lock"):
+            problem_of(client.get(f"/log/{nothing}"), 404, "not-found")
+        assert client.get("/log/2023/tile/..%2f..%2f..%2fkeys/recorder.key").status_code == 404
+        assert client.put("/log/2023/checkpoint", content=b"x").status_code in (403, 404, 405)
