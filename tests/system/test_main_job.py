@@ -122,8 +122,11 @@ def test_each_camera_has_a_file_that_begins_at_zero(job: Job) -> None:
         assert numbers["frames"] > (SECONDS - 2) * 25
 
 
-def test_the_package_is_consistent_until_a_byte_changes(job: Job, tmp_path: Path) -> None:
+def test_the_package_is_authentic_until_a_byte_changes(job: Job, tmp_path: Path) -> None:
+    policy = f"{job.package}.policy"
     assert run("verify", str(job.package)).returncode == 3
+    proven = run("verify", str(job.package), "--policy", policy)
+    assert proven.returncode == 0, proven.stdout
     changed = tmp_path / "changed.zip"
     with zipfile.ZipFile(job.package) as old, zipfile.ZipFile(changed, "w") as new:
         media = max(old.infolist(), key=lambda item: item.file_size)
@@ -132,6 +135,6 @@ def test_the_package_is_consistent_until_a_byte_changes(job: Job, tmp_path: Path
             if item is media:
                 body[len(body) // 2] ^= 1
             new.writestr(item, bytes(body))
-    refused = run("verify", str(changed))
+    refused = run("verify", str(changed), "--policy", policy)
     assert refused.returncode == 1
     assert media.filename.rsplit("/", 1)[-1] in refused.stdout + refused.stderr
