@@ -159,7 +159,8 @@ class EpochMaker:
 
     def _hand_over(self, epoch: Epoch) -> None:
         key = f"epoch:{epoch.entry.recorder}:{epoch.entry.seq}"
-        heads: list[JsonValue] = [to_json(head) for head in epoch.heads]
+        # The rest of a head follows from the records, and there are many heads.
+        heads: list[JsonValue] = [[head.stream, head.day, head.count] for head in epoch.heads]
         with self._database.write() as orm:
             put_in_outbox(orm, key, epoch.entry, epoch.entry.at, {"heads": heads})
         self._handed = epoch.entry.seq

@@ -66,16 +66,23 @@ class Bookkeeper:
             with self._database.write() as orm:
                 save_status_rows(orm, self._settings.recorder, states, now)
             self._committer.commit()
-            self._epochs.make_due()
+            self._sign()
         except IndexUnavailable as error:
             log.warning("not committed yet", extra={"facts": {"error": error.detail}})
             return False
+        return True
+
+    def _sign(self) -> None:
+        """Sign an epoch if one is due. Recording must not end for want of a signature."""
+        try:
+            self._epochs.make_due()
         except (ConfigError, DamageFound, OSError) as error:
-            # Recording must not end for want of a signature; what no epoch covers is never proven.
+            # Once, not twice a second.
             if str(error) != self._unsigned:
                 self._unsigned = str(error)
                 log.error("no epoch is signed", extra={"facts": {"error": str(error)}})
-        return True
+        else:
+            self._unsigned = None
 
 
 def run_record(settings: Settings) -> None:

@@ -17,7 +17,7 @@ from bidwitness.storage.evidence.entries import (
     head_leaf,
     read_entry,
 )
-from bidwitness.storage.evidence.merkle import inclusion_path
+from bidwitness.storage.evidence.merkle import inclusion_path, root
 from bidwitness.storage.evidence.note import read_key, write_note
 from bidwitness.storage.evidence.proof import (
     COVERED_FILE,
@@ -26,7 +26,6 @@ from bidwitness.storage.evidence.proof import (
     LoggedFacts,
 )
 from bidwitness.storage.evidence.records import GapFacts, SegmentFacts, read_record
-from bidwitness.storage.evidence.schema import from_json
 from bidwitness.storage.evidence.session_records import CloseFacts, HeadFacts
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import LogShard, Outbox, Record, SessionRecord
@@ -53,9 +52,11 @@ class LogPosition:
 
 @dataclass(frozen=True, slots=True)
 class _Cover:
+    """An epoch, what it is over (stream, day, count), and which of that covers a stretch."""
+
     row: Outbox
     entry: EpochEntry
-    heads: tuple[EpochHead, ...]
+    counts: tuple[tuple[str, str, int], ...]
     place: int
 
 
@@ -93,7 +94,14 @@ def log_files(
         ids = orm.scalars(select(SessionRecord.id).where(SessionRecord.session_id == session_id))
         records = _logged(orm, list(ids))
         covers = [(head, found) for head in heads if (found := _cover_of(orm, head))]
-        lines = [_covered(orm, head, found).line() for head, found in covers]
+        # Made once an epoch: it is over every chain of its recorder.
+        epochs = {found.row.id: found for _, found in covers}
+        made = {id_: _made_anew(orm, found) for id_, found in epochs.items()}
+        lines = [
+            _covered(head, found, known).line()
+            for head, found in covers
+            if (known := made[found.row.id]) is not None
+        ]
     rows = {row.id: row for row in (*records, *(found.row for _, found in covers))}
     places: dict[str, list[int]] = {}
     for row in rows.values():
@@ -154,34 +162,54 @@ def _cover_of(orm: Orm, head: HeadFacts) -> _Cover | None:
     )
     for row in orm.scalars(query):
         entry = entry_of(row.body["entry"])
-        heads = tuple(from_json(EpochHead, item) for item in row.body["heads"])
-        for place, item in enumerate(heads):
-            if (item.stream, item.day) == (head.stream, head.day) and item.count > head.last:
+        counts = tuple((str(s), str(day), int(count)) for s, day, count in row.body["heads"])
+        for place, (stream, day, count) in enumerate(counts):
+            if (stream, day) == (head.stream, head.day) and count > head.last:
                 assert isinstance(entry, EpochEntry)
-                return _Cover(row, entry, heads, place)
+                return _Cover(row, entry, counts, place)
     return None
 
 
-def _covered(orm: Orm, head: HeadFacts, found: _Cover) -> CoveredFacts:
-    """Prove that the head's last record is in the epoch's head, and that head in the epoch."""
-    covering = found.heads[found.place]
-    leaves = orm.scalars(
-        select(Record.leaf)
-        .where(
-            Record.stream_id == head.stream,
-            Record.day == int(head.day),
-            Record.seq < covering.count,
-        )
-        .order_by(Record.seq)
-    ).all()
-    path = inclusion_path([head_leaf(item) for item in found.heads], found.place)
-    record_path = inclusion_path(leaves, head.last) if len(leaves) == covering.count else []
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """The heads of an epoch, and of each the leaves of its records."""
+
+    heads: Sequence[EpochHead]
+    leaves: Sequence[Sequence[bytes]]
+
+
+def _made_anew(orm: Orm, found: _Cover) -> _Made | None:
+    """Make the heads that an epoch was signed over anew, from the records of the index.
+
+    Gives nothing if they are no longer all there.
+    """
+    leaves = [_leaves(orm, *item) for item in found.counts]
+    if any(len(held) != count for held, (_, _, count) in zip(leaves, found.counts, strict=True)):
+        return None
+    heads = [
+        EpochHead(stream, day, count, held[-1].hex(), root(held).hex())
+        for held, (stream, day, count) in zip(leaves, found.counts, strict=True)
+    ]
+    return _Made(heads, leaves)
+
+
+def _covered(head: HeadFacts, found: _Cover, made: _Made) -> CoveredFacts:
+    """Prove that the stretch's last record is in the epoch's head, and that head in the epoch."""
+    path = inclusion_path([head_leaf(item) for item in made.heads], found.place)
+    record_path = inclusion_path(made.leaves[found.place], head.last)
     return CoveredFacts(
         recorder=found.entry.recorder,
         epoch=found.entry.seq,
         number=found.place,
         path=tuple(item.hex() for item in path),
-        head=covering,
+        head=made.heads[found.place],
         last=head.last,
         record_path=tuple(item.hex() for item in record_path),
     )
+
+
+def _leaves(orm: Orm, stream: str, day: str, count: int) -> Sequence[bytes]:
+    query = select(Record.leaf).where(
+        Record.stream_id == stream, Record.day == int(day), Record.seq < count
+    )
+    return orm.scalars(query.order_by(Record.seq)).all()
