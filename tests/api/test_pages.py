@@ -72,4 +72,4 @@ def test_the_description_of_the_api_is_complete(api: RunningApi) -> None:
     names = [operation["operationId"] for _, _, operation in operations]
     assert len(names) == len(set(names)) and len(names) > 30
     assert all(operation.get("description") for _, _, operation in operations)
-    assert all(path.startswith(("/api/v1/", "/play/")) for path, _, _ in operations)
+    assert all(path.startswith(("/api/v1/", "/log/", "/play/")) for path, _, _ in operations)
