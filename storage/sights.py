@@ -4,7 +4,7 @@ every claim of it and every booking of its room.
 
 from dataclasses import dataclass
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness.access import Context, Grant, Person, Presence
@@ -13,6 +13,7 @@ from bidwitness.errors import NotFound
 from bidwitness.intervals import Interval
 from bidwitness.items import Item, items_in
 from bidwitness.storage.index import models
+from bidwitness.storage.index.reach import USUAL_CLAIM_US, reaches_into
 from bidwitness.words import (
     Action,
     ClaimClass,
@@ -141,8 +142,14 @@ def _claims(orm: Orm, stream_id: str, from_us: int, until: int) -> list[_Span]:
     query = select(models.Claim).where(
         models.Claim.stream_id == stream_id,
         models.Claim.withdrawn_us.is_(None),
-        models.Claim.from_us < until,
-        or_(models.Claim.to_us.is_(None), models.Claim.to_us > from_us),
+        reaches_into(
+            models.Claim.from_us,
+            models.Claim.to_us,
+            from_us,
+            until,
+            usual_us=USUAL_CLAIM_US,
+            open_ended=True,
+        ),
     )
     return [
         (row.session_id, Interval(row.from_us, row.to_us or FOREVER), row.klass)
@@ -153,8 +160,9 @@ def _claims(orm: Orm, stream_id: str, from_us: int, until: int) -> list[_Span]:
 def _bookings(orm: Orm, room_id: str, from_us: int, until: int) -> list[_Span]:
     query = select(models.Booking).where(
         models.Booking.room_id == room_id,
-        models.Booking.from_us < until,
-        models.Booking.to_us > from_us,
+        reaches_into(
+            models.Booking.from_us, models.Booking.to_us, from_us, until, usual_us=USUAL_CLAIM_US
+        ),
     )
     spans: list[_Span] = []
     for row in orm.scalars(query):
