@@ -18,8 +18,8 @@ USUAL_CLAIM_US = 86_400_000_000
 def reaches_into(
     begins: InstrumentedAttribute[int],
     ends: InstrumentedAttribute[int] | InstrumentedAttribute[int | None],
-    from_us: int,
-    to_us: int,
+    from_us: int | ColumnElement[int],
+    to_us: int | ColumnElement[int],
     *,
     usual_us: int,
     open_ended: bool = False,
