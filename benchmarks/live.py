@@ -33,6 +33,8 @@ FPS = 25
 LOOP_US = LOOP_FRAMES * FRAME_US
 # The smallest sight of all tiles that has enough numbers for a p95 and costs little to read.
 READ_ONE_IN = 5
+MAIN = {"width": 1280, "height": 720, "bitrate": 1_400_000}
+SUB = {"sub_width": 640, "sub_height": 360, "sub_bitrate": 512_000}
 
 
 def measure_live(cameras: int, seconds: int) -> dict[str, float]:
@@ -71,10 +73,8 @@ def measure_live(cameras: int, seconds: int) -> dict[str, float]:
 
 def _camera(number: int) -> CameraSpec:
     """A camera whose main stream is 720p; equal titles share one encoded loop."""
-    main = {"width": 1280, "height": 720, "bitrate": 1_400_000}
-    sub = {"sub_width": 640, "sub_height": 360, "sub_bitrate": 512_000}
     name = f"camera-{number + 1}"
-    return spec_from({"name": name, "title": "bench", **main, **sub}, CameraSpec(name))
+    return spec_from({"name": name, "title": "bench", **MAIN, **SUB}, CameraSpec(name))
 
 
 @dataclass(frozen=True)

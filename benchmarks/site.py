@@ -57,7 +57,7 @@ def recording_site(
     """Record virtual cameras, each in a room of its own, with recorder, live and API."""
     settings = demo_settings(folder / "data", None, unattended=True)
     with (
-        running_simulator(specs, cache=folder / "loops") as cameras,
+        running_simulator(specs) as cameras,
         running_processes(settings, ("api", "record", "live")) as site,
     ):
         for spec in specs:

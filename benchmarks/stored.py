@@ -7,13 +7,13 @@ frame a second, the frame's number in a bar code.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from support.clips import TICK, Clip, CodedPicture
 from support.clock import FakeClock
 from support.factories import a_room, a_session, booked, streams_of
 from support.footage import Reel
 from support.places import a_claim
+from support.simulator import CACHE
 
 from bidwitness.clock import SystemClock
 from bidwitness.config import Settings
@@ -39,7 +39,7 @@ class Recorded:
     start_us: int
 
 
-def record(settings: Settings, cameras: int, seconds: int, loops: Path) -> Recorded:
+def record(settings: Settings, cameras: int, seconds: int) -> Recorded:
     """Record ``seconds`` of a session with all cameras, then a minute of one with four."""
     database = open_database(settings.database_url)
     try:
@@ -51,7 +51,7 @@ def record(settings: Settings, cameras: int, seconds: int, loops: Path) -> Recor
             room = a_room(orm, "评标室一", RoomKind.EVALUATION, cameras=cameras, sound=False)
             streams = streams_of(orm, room)
             subs = streams_of(orm, room, role=StreamRole.SUB)
-        clip = _clip(loops)
+        clip = _clip()
         for stream in streams:
             reel = Reel(database, settings.spool, stream, start, sound=False, clip=clip)
             reel.segments(length, each=SEGMENT_S)
@@ -88,10 +88,10 @@ def _session(
     return session
 
 
-def _clip(loops: Path) -> Clip:
+def _clip() -> Clip:
     """Give the virtual cameras' loop as a clip, its parameter sets before each key frame."""
     recipe = picture_recipe(CameraSpec("bench"), StreamRole.SUB)
-    loop = make_loop(recipe, loops)
+    loop = make_loop(recipe, CACHE)
     sets = [bytes.fromhex(one) for one in loop.header["sets"]]
     keys = set(loop.header["keys"])
     assert all(key % FPS == 0 for key in keys)
