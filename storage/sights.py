@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, select
+from sqlalchemy import BigInteger, BindParameter, bindparam, select
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness.access import Context, Grant, Person, Presence
@@ -115,7 +115,7 @@ def stream_view(orm: Orm, stream_id: str, from_us: int, to_us: int | None) -> St
 
 # Asked for every piece that a player fetches: put together once, for that costs more than to ask.
 _FROM, _UNTIL = bindparam("begin", type_=BigInteger), bindparam("until", type_=BigInteger)
-_IDS = bindparam("ids", expanding=True)
+_IDS: BindParameter[str] = bindparam("ids", expanding=True)
 _STREAMS = (
     select(models.Stream, models.Camera, models.Room)
     .join(models.Camera, models.Camera.id == models.Stream.camera_id)
@@ -125,16 +125,10 @@ _STREAMS = (
 _TRACKS = select(models.Track.stream_id, models.Track.medium, models.Track.codec).where(
     models.Track.stream_id.in_(_IDS)
 )
-_SESSION = (
-    models.Session.id,
-    models.Session.kind,
-    models.Session.state,
-    models.Session.ended_us,
-)
 _CLAIMS = (
     select(
         *(models.Claim.stream_id, models.Claim.from_us, models.Claim.to_us, models.Claim.klass),
-        *_SESSION,
+        *(models.Session.id, models.Session.kind, models.Session.state),
     )
     .join(models.Session, models.Session.id == models.Claim.session_id)
     .where(
@@ -150,9 +144,14 @@ _CLAIMS = (
 )
 _BOOKINGS = (
     select(
-        *(models.Booking.room_id, models.Booking.from_us, models.Booking.to_us),
+        models.Booking.room_id,
+        models.Booking.from_us,
+        models.Booking.to_us,
         models.Booking.left_us,
-        *_SESSION,
+        models.Session.ended_us,
+        models.Session.id,
+        models.Session.kind,
+        models.Session.state,
     )
     .join(models.Session, models.Session.id == models.Booking.session_id)
     .where(
@@ -183,19 +182,22 @@ def stream_views(
     if not rows.keys() >= set(stream_ids):
         raise NotFound("There is no such stream.")
     codecs: dict[str, list[tuple[Medium, str]]] = {stream: [] for stream in rows}
-    for stream, medium, codec in orm.execute(_TRACKS, {"ids": list(rows)}):
-        codecs[stream].append((medium, codec))
-    time = {"begin": from_us, "until": FOREVER if to_us is None else to_us}
+    for owner, medium, codec in orm.execute(_TRACKS, {"ids": list(rows)}):
+        codecs[owner].append((medium, codec))
     spans: dict[str, list[_Span]] = {}
-    for stream, start, end, klass, *session in orm.execute(_CLAIMS, {"ids": list(rows), **time}):
-        interval = Interval(start, end or FOREVER)
-        spans.setdefault(stream, []).append(_Span(*session, interval, klass))
-    rooms = {room.id for _, _, room in rows.values()}
-    for room, start, end, left, *session in orm.execute(_BOOKINGS, {"ids": list(rooms), **time}):
-        booked = _booked(*session, start, end if left is None else min(end, left))
-        if booked is not None:
-            spans.setdefault(room, []).append(booked)
-    items = _items(orm, {span.session_id for found in spans.values() for span in found})
+    time = {"begin": from_us, "until": FOREVER if to_us is None else to_us}
+    claims = orm.execute(_CLAIMS, {"ids": list(rows), **time})
+    for owner, start, end, klass, session, kind, state in claims:
+        span = _Span(_Sitting(session, kind, state), Interval(start, end or FOREVER), klass)
+        spans.setdefault(owner, []).append(span)
+    bookings = orm.execute(_BOOKINGS, {"ids": [room.id for _, _, room in rows.values()], **time})
+    for owner, start, end, left, ended, session, kind, state in bookings:
+        until = min(at for at in (end, left, ended) if at is not None)
+        # A booking counts until its session has ended, and not at all if it was cancelled.
+        if state != SessionState.CANCELLED and until > start:
+            span = _Span(_Sitting(session, kind, state), Interval(start, until), None)
+            spans.setdefault(owner, []).append(span)
+    items = _items(orm, {span.session.id for found in spans.values() for span in found})
     views: list[StreamView] = []
     for stream_id in stream_ids:
         stream, camera, place = rows[stream_id]
@@ -213,8 +215,9 @@ def stream_views(
                 room_kind=place.kind,
                 concerns=tuple(
                     Concern(
-                        *(span.session_id, span.kind, span.state, span.interval, span.klass),
-                        items.get(span.session_id, ()),
+                        *(span.session.id, span.session.kind, span.session.state),
+                        *(span.interval, span.klass),
+                        items.get(span.session.id, ()),
                     )
                     for span in (*spans.get(stream_id, ()), *spans.get(place.id, ()))
                 ),
@@ -223,30 +226,20 @@ def stream_views(
     return views
 
 
+class _Sitting(NamedTuple):
+    """What of a session's row matters here; its report is long and would be read each time."""
+
+    id: str
+    kind: SessionKind
+    state: SessionState
+
+
 class _Span(NamedTuple):
     """A session with a time for which it claims a stream, or (``klass`` empty) books its room."""
 
-    session_id: str
-    kind: SessionKind
-    state: SessionState
-    ended_us: int | None
+    session: _Sitting
     interval: Interval
     klass: ClaimClass | None
-
-
-def _booked(
-    session_id: str,
-    kind: SessionKind,
-    state: SessionState,
-    ended_us: int | None,
-    start: int,
-    end: int,
-) -> _Span | None:
-    """A booking counts until its session has ended, and not at all if it was cancelled."""
-    until = end if ended_us is None else min(end, ended_us)
-    if state == SessionState.CANCELLED or until <= start:
-        return None
-    return _Span(session_id, kind, state, ended_us, Interval(start, until), None)
 
 
 def _items(orm: Orm, sessions: Iterable[str]) -> dict[str, tuple[Item, ...]]:

@@ -6,9 +6,9 @@ known, and footage of other days is never read.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from sqlalchemy import and_, func, not_, or_, select, true
+from sqlalchemy import Function, Over, and_, func, not_, or_, select, true
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness.storage.index.models import Gap, Segment, Stream
@@ -34,6 +34,9 @@ def segments_in(orm: Orm, stream_id: str, from_us: int, to_us: int) -> list[Segm
     return list(orm.scalars(query.order_by(Segment.from_us, Segment.id)))
 
 
+T = TypeVar("T")
+
+
 class Part(NamedTuple):
     """Segments of a stream that follow one another, of one run and init, as one."""
 
@@ -51,19 +54,22 @@ def parts_of(
     Segments no more than ``join_us`` apart are put together: the database sends only those at
     which a part begins or ends. A day is then a few rows, not 1440 for each stream.
     """
-    order = {"partition_by": Segment.stream_id, "order_by": (Segment.from_us, Segment.id)}
+
+    def beside(value: Function[T]) -> Over[T]:
+        return value.over(partition_by=Segment.stream_id, order_by=(Segment.from_us, Segment.id))
+
     begins = not_(
         and_(
-            func.lag(Segment.to_us).over(**order) >= Segment.from_us - join_us,
-            func.lag(Segment.init_id).over(**order) == Segment.init_id,
-            func.lag(Segment.run_id).over(**order) == Segment.run_id,
+            beside(func.lag(Segment.to_us)) >= Segment.from_us - join_us,
+            beside(func.lag(Segment.init_id)) == Segment.init_id,
+            beside(func.lag(Segment.run_id)) == Segment.run_id,
         )
     )
     ends = not_(
         and_(
-            func.lead(Segment.from_us).over(**order) <= Segment.to_us + join_us,
-            func.lead(Segment.init_id).over(**order) == Segment.init_id,
-            func.lead(Segment.run_id).over(**order) == Segment.run_id,
+            beside(func.lead(Segment.from_us)) <= Segment.to_us + join_us,
+            beside(func.lead(Segment.init_id)) == Segment.init_id,
+            beside(func.lead(Segment.run_id)) == Segment.run_id,
         )
     )
     one = (
