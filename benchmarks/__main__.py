@@ -1,36 +1,38 @@
-"""``python -m benchmarks NAME``: measure against named peers, in one run on one machine.
+"""``python -m benchmarks NAME``: measure against named peers or bars, in one run on one machine.
 
-Figures are merged into ``--json FILE`` as one flat object with dotted names.
+Figures are merged into ``--json FILE`` as one flat object with dotted names. ``NAME.load`` is what
+the machine had to do before it began, as a load average of one minute.
 """
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.export import measure_export
-from benchmarks.recorder import measure_recorder
-from benchmarks.verify import measure_verify
-
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What measures, and over how many cameras and seconds if nobody says."""
+    """The options that it takes, with what they are if nobody says. ``benchmarks.NAME`` has the
+    function ``measure_NAME``, which takes them in this order."""
 
-    measure: Callable[[int, int], dict[str, float]]
-    cameras: int
-    seconds: int
+    options: dict[str, int]
 
 
 BENCHMARKS = {
-    "recorder": Benchmark(measure_recorder, 10, 30),
-    "verify": Benchmark(measure_verify, 4, 240),
-    "export": Benchmark(measure_export, 4, 240),
+    "recorder": Benchmark({"cameras": 10, "seconds": 30}),
+    "live": Benchmark({"cameras": 9, "seconds": 20}),
+    "replay": Benchmark({"cameras": 6, "seconds": 600}),
+    "index": Benchmark({"rows": 5_000_000}),
+    "verify": Benchmark({"cameras": 4, "seconds": 240}),
+    "export": Benchmark({"cameras": 4, "seconds": 240}),
+    "soak": Benchmark({"cameras": 10, "seconds": 170}),
 }
 
 
@@ -40,16 +42,27 @@ def main() -> None:
     parser.add_argument("name", choices=sorted(BENCHMARKS))
     parser.add_argument("--cameras", type=int)
     parser.add_argument("--seconds", type=int)
+    parser.add_argument("--rows", type=int)
     parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    chosen = BENCHMARKS[given.name]
-    figures = chosen.measure(given.cameras or chosen.cameras, given.seconds or chosen.seconds)
-    table = Table("figure", "value", title=given.name)
-    for name, value in figures.items():
-        table.add_row(name, f"{value:.4f}")
+    given = vars(parser.parse_args())
+    name = given["name"]
+    load = os.getloadavg()[0]
+    figures = {**_measure(name, given), f"{name}.load": load}
+    table = Table("figure", "value", title=name)
+    for figure, value in figures.items():
+        table.add_row(figure, f"{value:.4f}")
     Console().print(table)
-    if given.json is not None:
-        merge(given.json, figures)
+    if given["json"] is not None:
+        merge(given["json"], figures)
+
+
+def _measure(name: str, given: dict[str, int | None]) -> dict[str, float]:
+    # Loaded by name: those that drive a browser need packages that the others do not.
+    measure: Callable[..., dict[str, float]] = getattr(
+        import_module(f"benchmarks.{name}"), f"measure_{name}"
+    )
+    options = BENCHMARKS[name].options
+    return measure(*(given[option] or usual for option, usual in options.items()))
 
 
 def merge(path: Path, figures: dict[str, float]) -> None:

@@ -16,7 +16,7 @@ from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.footage import MAX_SEGMENT_US
 from bidwitness.storage.index.models import Claim, Playback, PlaybackStream, Session
-from bidwitness.storage.sights import StreamView, person_of, stream_view
+from bidwitness.storage.sights import StreamView, person_of, stream_views
 from bidwitness.words import Action, Medium
 
 # What a viewing needs: the first of them that is allowed. Rewind is for what records now.
@@ -143,7 +143,7 @@ def _find(orm: Orm, wish: Wish, now: int) -> _Found:
                 fields={"stream_ids": f"not of this session: {', '.join(sorted(unknown))}"},
             )
         ids = wish.stream_ids or claimed
-    return _Found(window, tuple(view_of(orm, stream, window) for stream in ids), wish.session_id)
+    return _Found(window, tuple(views_of(orm, ids, window)), wish.session_id)
 
 
 def claimed_window(
@@ -174,8 +174,13 @@ def claimed_window(
 
 def view_of(orm: Orm, stream_id: str, window: Interval) -> StreamView:
     """Give a stream with what concerns its footage in the window and about its edges."""
+    return views_of(orm, [stream_id], window)[0]
+
+
+def views_of(orm: Orm, stream_ids: Sequence[str], window: Interval) -> list[StreamView]:
+    """Give several streams as ``view_of`` gives one, in as many questions."""
     end = None if window.end == FOREVER else window.end + EDGE_US
-    return stream_view(orm, stream_id, window.start - EDGE_US, end)
+    return stream_views(orm, stream_ids, window.start - EDGE_US, end)
 
 
 def permission_of(

@@ -1,7 +1,7 @@
 """The timeline of a session: what was due, what each stream holds and lacks, what happened when."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from sqlalchemy import select
@@ -12,20 +12,20 @@ from bidwitness.coverage import explain
 from bidwitness.errors import NotFound
 from bidwitness.intervals import Interval, intersect, subtract, union
 from bidwitness.storage.happenings import markers_for
-from bidwitness.storage.index.footage import gaps_in, segments_in
 from bidwitness.storage.index.models import (
     Camera,
+    Claim,
     Event,
-    Init,
     Marker,
     Room,
     Session,
     Stream,
     StreamStatus,
-    Track,
 )
+from bidwitness.storage.sessions.loading import standing
+from bidwitness.storage.sessions.reading import read_committed
 from bidwitness.storage.sessions.report import JOIN_US, Footage, NotedGap, Report
-from bidwitness.storage.sessions.reporting import session_report
+from bidwitness.storage.sessions.reporting import known_until, session_report
 from bidwitness.words import (
     GapCause,
     Health,
@@ -36,8 +36,6 @@ from bidwitness.words import (
     StreamRole,
 )
 
-# Of the last moments of a running session nothing can be known yet.
-LAG_US = 5_000_000
 MILLION = 1_000_000
 
 
@@ -176,10 +174,14 @@ def session_timeline(
     session = orm.get(Session, session_id)
     if session is None:
         raise NotFound("There is no such session.")
-    report = session_report(orm, settings, session, now_us)
     recording = session.state == SessionState.RECORDING
-    until = now_us - LAG_US if recording else now_us
-    facts = _streams(orm, session, report, until)
+    until = known_until(session, now_us)
+    claims: dict[str, list[Claim]] = {}
+    for claim in standing(session):
+        claims.setdefault(claim.stream_id, []).append(claim)
+    footage = read_committed(orm, claims, until)
+    report = session_report(orm, settings, session, now_us, committed=footage)
+    facts = _streams(orm, footage, report, until)
     live = None
     if recording:
         ends = [i.end for stream in facts for i, _ in stream.runs]
@@ -194,25 +196,20 @@ def session_timeline(
     )
 
 
-def _streams(orm: Orm, session: Session, report: Report, until: int) -> list[StreamFacts]:
-    spans: dict[str, list[Interval]] = {}
-    for claim in session.claims:
-        end = min(claim.to_us or until, until)
-        if claim.withdrawn_us is None:
-            spans.setdefault(claim.stream_id, [])
-            if end > claim.from_us:
-                spans[claim.stream_id].append(Interval(claim.from_us, end))
+def _streams(
+    orm: Orm, committed: Mapping[str, Footage], report: Report, until: int
+) -> list[StreamFacts]:
     query = (
         select(Stream, Camera, Room)
         .join(Camera, Camera.id == Stream.camera_id)
         .join(Room, Room.id == Camera.room_id)
-        .where(Stream.id.in_(spans))
+        .where(Stream.id.in_(committed))
         .order_by(Room.name, Camera.name, Camera.id, Stream.role)
     )
     out: list[StreamFacts] = []
     for stream, camera, room in orm.execute(query):
-        claims = union(spans[stream.id])
-        footage, runs = _footage(orm, stream.id, claims, until)
+        known = committed[stream.id]
+        footage = _with_the_open(orm, replace(known, claims=tuple(union(known.claims))), until)
         gaps = [
             (medium.medium, gap.interval, gap.cause)
             for found in report.cameras
@@ -224,38 +221,25 @@ def _streams(orm: Orm, session: Session, report: Report, until: int) -> list[Str
             StreamFacts(
                 *(stream.id, stream.role, camera.id, camera.name, room.name),
                 footage=footage,
-                runs=tuple(runs),
+                runs=footage.runs,
                 due_gaps=tuple(gaps),
             )
         )
     return out
 
 
-def _footage(
-    orm: Orm, stream_id: str, claims: Sequence[Interval], until: int
-) -> tuple[Footage, list[tuple[Interval, str]]]:
-    segments: dict[int, tuple[Interval, str, str]] = {}
-    gaps: dict[int, NotedGap] = {}
-    for span in claims:
-        for row in segments_in(orm, stream_id, span.start, span.end):
-            segments[row.id] = (Interval(row.from_us, row.to_us), row.init_id, row.run_id)
-        for gap in gaps_in(orm, stream_id, span.start, span.end):
-            medium = Medium(gap.medium) if gap.medium in set(Medium) else None
-            gaps[gap.id] = NotedGap(Interval(gap.from_us, gap.to_us), gap.cause, medium)
-    inits = {init for _, init, _ in segments.values()}
-    rows = orm.execute(select(Init.id, Init.tracks).where(Init.id.in_(inits)))
-    media = {key: frozenset(Medium(t["medium"]) for t in tracks) for key, tracks in rows}
-    tracks = frozenset(orm.scalars(select(Track.medium).where(Track.stream_id == stream_id)))
-    parts = [(interval, media.get(init, frozenset())) for interval, init, _ in segments.values()]
-    runs = [(interval, run) for interval, _, run in segments.values()]
-    noted = list(gaps.values())
-    if claims and claims[-1].end >= until:
-        newest = max((interval.end for interval, _ in runs), default=claims[0].start)
-        written = _being_written(orm, stream_id, newest, until, noted)
-        if written is not None:
-            parts.append((written, tracks))
-            runs.append((written, runs[-1][1] if runs else ""))
-    return Footage(stream_id, tuple(claims), tuple(parts), tuple(noted), tracks), runs
+def _with_the_open(orm: Orm, footage: Footage, until: int) -> Footage:
+    """Add what is being written, where the session still has the stream."""
+    if not footage.claims or footage.claims[-1].end < until:
+        return footage
+    runs, noted = list(footage.runs), list(footage.gaps)
+    newest = max((interval.end for interval, _ in runs), default=footage.claims[0].start)
+    written = _being_written(orm, footage.stream_id, newest, until, noted)
+    parts = list(footage.segments)
+    if written is not None:
+        parts.append((written, footage.media))
+        runs.append((written, runs[-1][1] if runs else ""))
+    return replace(footage, segments=tuple(parts), gaps=tuple(noted), runs=tuple(runs))
 
 
 def _being_written(

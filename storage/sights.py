@@ -2,9 +2,11 @@
 every claim of it and every booking of its room.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from sqlalchemy import or_, select
+from sqlalchemy import BigInteger, BindParameter, bindparam, select
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness.access import Context, Grant, Person, Presence
@@ -13,6 +15,7 @@ from bidwitness.errors import NotFound
 from bidwitness.intervals import Interval
 from bidwitness.items import Item, items_in
 from bidwitness.storage.index import models
+from bidwitness.storage.index.reach import USUAL_CLAIM_US, reaches_into
 from bidwitness.words import (
     Action,
     ClaimClass,
@@ -107,101 +110,143 @@ def stream_view(orm: Orm, stream_id: str, from_us: int, to_us: int | None) -> St
 
     Raises ``NotFound``.
     """
-    row = orm.execute(
-        select(models.Stream, models.Camera, models.Room)
-        .join(models.Camera, models.Camera.id == models.Stream.camera_id)
-        .join(models.Room, models.Room.id == models.Camera.room_id)
-        .where(models.Stream.id == stream_id)
-    ).first()
-    if row is None:
-        raise NotFound("There is no such stream.")
-    stream, camera, room = row
-    tracks = orm.scalars(select(models.Track).where(models.Track.stream_id == stream_id))
-    codecs = sorted((track.medium, track.codec) for track in tracks)
-    until = FOREVER if to_us is None else to_us
-    spans = _claims(orm, stream_id, from_us, until) + _bookings(orm, room.id, from_us, until)
-    return StreamView(
-        stream_id=stream_id,
-        role=stream.role,
-        media=tuple(medium for medium, _ in codecs),
-        codecs=tuple(codecs),
-        camera_id=camera.id,
-        camera=camera.name,
-        room_id=room.id,
-        room=room.name,
-        room_kind=room.kind,
-        concerns=_concerns(orm, spans),
+    return stream_views(orm, [stream_id], from_us, to_us)[0]
+
+
+# Asked for every piece that a player fetches: put together once, for that costs more than to ask.
+_FROM, _UNTIL = bindparam("begin", type_=BigInteger), bindparam("until", type_=BigInteger)
+_IDS: BindParameter[str] = bindparam("ids", expanding=True)
+_STREAMS = (
+    select(models.Stream, models.Camera, models.Room)
+    .join(models.Camera, models.Camera.id == models.Stream.camera_id)
+    .join(models.Room, models.Room.id == models.Camera.room_id)
+    .where(models.Stream.id.in_(_IDS))
+)
+_TRACKS = select(models.Track.stream_id, models.Track.medium, models.Track.codec).where(
+    models.Track.stream_id.in_(_IDS)
+)
+_CLAIMS = (
+    select(
+        *(models.Claim.stream_id, models.Claim.from_us, models.Claim.to_us, models.Claim.klass),
+        *(models.Session.id, models.Session.kind, models.Session.state),
     )
-
-
-_Span = tuple[str, Interval, ClaimClass | None]
-
-
-def _claims(orm: Orm, stream_id: str, from_us: int, until: int) -> list[_Span]:
-    query = select(models.Claim).where(
-        models.Claim.stream_id == stream_id,
+    .join(models.Session, models.Session.id == models.Claim.session_id)
+    .where(
+        models.Claim.stream_id.in_(_IDS),
         models.Claim.withdrawn_us.is_(None),
-        models.Claim.from_us < until,
-        or_(models.Claim.to_us.is_(None), models.Claim.to_us > from_us),
+        reaches_into(
+            *(models.Claim.from_us, models.Claim.to_us, _FROM, _UNTIL),
+            usual_us=USUAL_CLAIM_US,
+            open_ended=True,
+        ),
     )
-    return [
-        (row.session_id, Interval(row.from_us, row.to_us or FOREVER), row.klass)
-        for row in orm.scalars(query.order_by(models.Claim.from_us))
-    ]
-
-
-def _bookings(orm: Orm, room_id: str, from_us: int, until: int) -> list[_Span]:
-    query = select(models.Booking).where(
-        models.Booking.room_id == room_id,
-        models.Booking.from_us < until,
-        models.Booking.to_us > from_us,
+    .order_by(models.Claim.from_us)
+)
+_BOOKINGS = (
+    select(
+        models.Booking.room_id,
+        models.Booking.from_us,
+        models.Booking.to_us,
+        models.Booking.left_us,
+        models.Session.ended_us,
+        models.Session.id,
+        models.Session.kind,
+        models.Session.state,
     )
-    spans: list[_Span] = []
-    for row in orm.scalars(query):
-        end = row.to_us if row.left_us is None else min(row.to_us, row.left_us)
-        if end > row.from_us:
-            spans.append((row.session_id, Interval(row.from_us, end), None))
-    return spans
+    .join(models.Session, models.Session.id == models.Booking.session_id)
+    .where(
+        models.Booking.room_id.in_(_IDS),
+        reaches_into(
+            *(models.Booking.from_us, models.Booking.to_us, _FROM, _UNTIL),
+            usual_us=USUAL_CLAIM_US,
+        ),
+    )
+    .order_by(models.Booking.from_us)
+)
+_ITEMS = (
+    select(
+        *(models.Item.session_id, models.Item.lot_id, models.Item.from_us, models.Item.to_us),
+        models.Lot.phase,
+    )
+    .join(models.Lot, models.Lot.id == models.Item.lot_id)
+    .where(models.Item.session_id.in_(_IDS))
+)
 
 
-def _concerns(orm: Orm, spans: list[_Span]) -> tuple[Concern, ...]:
-    ids = {session_id for session_id, _, _ in spans}
-    found = orm.scalars(select(models.Session).where(models.Session.id.in_(ids)))
-    sessions = {session.id: session for session in found}
-    items: dict[str, list[Item]] = {session_id: [] for session_id in ids}
-    for row, phase in orm.execute(
-        select(models.Item, models.Lot.phase)
-        .join(models.Lot, models.Lot.id == models.Item.lot_id)
-        .where(models.Item.session_id.in_(ids))
-    ):
-        start, end = row.from_us or 0, row.to_us or FOREVER
-        timed = row.from_us is not None or row.to_us is not None
-        interval = Interval(start, end) if timed and end > start else None
-        items[row.session_id].append(Item(row.lot_id, phase, interval))
-    out: list[Concern] = []
-    for session_id, interval, klass in spans:
-        session = sessions[session_id]
-        if klass is None:
-            shortened = _booked_until(session, interval)
-            if shortened is None:
-                continue
-            interval = shortened
-        out.append(
-            Concern(
-                session_id,
-                session.kind,
-                session.state,
-                interval,
-                klass,
-                tuple(items[session_id]),
+def stream_views(
+    orm: Orm, stream_ids: Sequence[str], from_us: int, to_us: int | None
+) -> list[StreamView]:
+    """Give several streams in their order, each as ``stream_view`` does, in as many questions as
+    for one. Raises ``NotFound`` if one of them is not there."""
+    rows = {row[0].id: row for row in orm.execute(_STREAMS, {"ids": list(stream_ids)})}
+    if not rows.keys() >= set(stream_ids):
+        raise NotFound("There is no such stream.")
+    codecs: dict[str, list[tuple[Medium, str]]] = {stream: [] for stream in rows}
+    for owner, medium, codec in orm.execute(_TRACKS, {"ids": list(rows)}):
+        codecs[owner].append((medium, codec))
+    spans: dict[str, list[_Span]] = {}
+    time = {"begin": from_us, "until": FOREVER if to_us is None else to_us}
+    claims = orm.execute(_CLAIMS, {"ids": list(rows), **time})
+    for owner, start, end, klass, session, kind, state in claims:
+        span = _Span(_Sitting(session, kind, state), Interval(start, end or FOREVER), klass)
+        spans.setdefault(owner, []).append(span)
+    bookings = orm.execute(_BOOKINGS, {"ids": [room.id for _, _, room in rows.values()], **time})
+    for owner, start, end, left, ended, session, kind, state in bookings:
+        until = min(at for at in (end, left, ended) if at is not None)
+        # A booking counts until its session has ended, and not at all if it was cancelled.
+        if state != SessionState.CANCELLED and until > start:
+            span = _Span(_Sitting(session, kind, state), Interval(start, until), None)
+            spans.setdefault(owner, []).append(span)
+    items = _items(orm, {span.session.id for found in spans.values() for span in found})
+    views: list[StreamView] = []
+    for stream_id in stream_ids:
+        stream, camera, place = rows[stream_id]
+        known = sorted(codecs[stream_id])
+        views.append(
+            StreamView(
+                stream_id=stream_id,
+                role=stream.role,
+                media=tuple(medium for medium, _ in known),
+                codecs=tuple(known),
+                camera_id=camera.id,
+                camera=camera.name,
+                room_id=place.id,
+                room=place.name,
+                room_kind=place.kind,
+                concerns=tuple(
+                    Concern(
+                        *(span.session.id, span.session.kind, span.session.state),
+                        *(span.interval, span.klass),
+                        items.get(span.session.id, ()),
+                    )
+                    for span in (*spans.get(stream_id, ()), *spans.get(place.id, ()))
+                ),
             )
         )
-    return tuple(out)
+    return views
 
 
-def _booked_until(session: models.Session, interval: Interval) -> Interval | None:
-    """A booking counts until its session has ended, and not at all if it was cancelled."""
-    if session.state == SessionState.CANCELLED:
-        return None
-    end = interval.end if session.ended_us is None else min(interval.end, session.ended_us)
-    return Interval(interval.start, end) if end > interval.start else None
+class _Sitting(NamedTuple):
+    """What of a session's row matters here; its report is long and would be read each time."""
+
+    id: str
+    kind: SessionKind
+    state: SessionState
+
+
+class _Span(NamedTuple):
+    """A session with a time for which it claims a stream, or (``klass`` empty) books its room."""
+
+    session: _Sitting
+    interval: Interval
+    klass: ClaimClass | None
+
+
+def _items(orm: Orm, sessions: Iterable[str]) -> dict[str, tuple[Item, ...]]:
+    found: dict[str, tuple[Item, ...]] = {}
+    for session_id, lot_id, begins, ends, phase in orm.execute(_ITEMS, {"ids": list(sessions)}):
+        start, end = begins or 0, ends or FOREVER
+        timed = begins is not None or ends is not None
+        interval = Interval(start, end) if timed and end > start else None
+        found[session_id] = (*found.get(session_id, ()), Item(lot_id, phase, interval))
+    return found

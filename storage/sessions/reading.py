@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness.intervals import Interval
-from bidwitness.storage.index.footage import committed_until, gaps_of, spans_of
+from bidwitness.storage.index.footage import Part, committed_ends, gaps_of, parts_of
 from bidwitness.storage.index.models import Claim, Init, StreamStatus, Track
 from bidwitness.storage.sessions.report import JOIN_US, Footage, NotedGap
 from bidwitness.words import GapCause, Health, Medium
@@ -16,35 +16,30 @@ from bidwitness.words import GapCause, Health, Medium
 FRESH_US = 15_000_000
 
 
-def read_footage(
-    orm: Orm,
-    claims: Mapping[str, Sequence[Claim]],
-    until_us: int,
-    provisional_us: int | None,
+def read_committed(
+    orm: Orm, claims: Mapping[str, Sequence[Claim]], until_us: int
 ) -> dict[str, Footage]:
-    """Give the footage of each claimed stream up to ``until_us``.
-
-    ``provisional_us``: now, if what the recorder says of the segments it still writes counts too.
-    """
+    """Give the committed footage of each claimed stream up to ``until_us``."""
     spans = {stream: _spans(rows, until_us) for stream, rows in claims.items()}
     every = [span for parts in spans.values() for span in parts]
     first = min((span.start for span in every), default=0)
     last = max((span.end for span in every), default=0)
-    segments = spans_of(orm, spans, first, last)
+    segments = parts_of(orm, spans, first, last, join_us=JOIN_US)
     gaps = gaps_of(orm, spans, first, last)
-    media = _media_of(orm, {init for rows in segments.values() for _, _, init in rows})
+    media = _media_of(orm, {part.init for parts in segments.values() for part in parts})
     tracks: dict[str, set[Medium]] = {}
     query = select(Track.stream_id, Track.medium).where(Track.stream_id.in_(list(spans)))
     for stream, medium in orm.execute(query):
         tracks.setdefault(stream, set()).add(medium)
     found: dict[str, Footage] = {}
     for stream, parts in spans.items():
-        rows = joined(row for row in segments.get(stream, ()) if _concern(row[0], row[1], parts))
+        rows = [row for row in segments.get(stream, ()) if _concern(row.from_us, row.to_us, parts)]
         found[stream] = Footage(
             stream,
             tuple(parts),
             tuple(
-                (Interval(start, end), media.get(init, frozenset())) for start, end, init in rows
+                (Interval(start, end), media.get(init, frozenset()))
+                for start, end, init in joined(rows)
             ),
             tuple(
                 NotedGap(
@@ -56,10 +51,9 @@ def read_footage(
                 if _concern(gap.from_us, gap.to_us, parts)
             ),
             frozenset(tracks.get(stream, ())),
+            tuple((Interval(r.from_us, r.to_us), r.run) for r in rows if r.to_us > r.from_us),
         )
-    if provisional_us is None:
-        return found
-    return _with_what_is_open(orm, found, until_us, provisional_us)
+    return found
 
 
 def _spans(claims: Iterable[Claim], until_us: int) -> list[Interval]:
@@ -74,10 +68,10 @@ def _concern(start: int, end: int, spans: Sequence[Interval]) -> bool:
     return any(start < span.end and span.start < end for span in spans)
 
 
-def joined(rows: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
-    """Make one of segments (from, to, init) that follow one another: a day is a row, not 1440."""
+def joined(rows: Iterable[Part]) -> list[tuple[int, int, str]]:
+    """Make one of footage (from, to, init) that goes on, whatever run it is of."""
     out: list[tuple[int, int, str]] = []
-    for start, end, init in sorted(rows):
+    for start, end, init, _ in sorted(rows):
         if end <= start:
             continue
         if out and out[-1][2] == init and start <= out[-1][1] + JOIN_US:
@@ -93,22 +87,29 @@ def _media_of(orm: Orm, inits: set[str]) -> dict[str, frozenset[Medium]]:
     return {key: frozenset(Medium(track["medium"]) for track in tracks) for key, tracks in rows}
 
 
-def _with_what_is_open(
-    orm: Orm, footage: dict[str, Footage], until_us: int, now_us: int
+def with_what_is_open(
+    orm: Orm, footage: Mapping[str, Footage], until_us: int, now_us: int
 ) -> dict[str, Footage]:
+    """Add what the recorder says of the segments it still writes, or of a silence."""
     statuses = {
         row.stream_id: row
         for row in orm.scalars(
             select(StreamStatus).where(StreamStatus.stream_id.in_(list(footage)))
         )
     }
+    # Their last claims ended before now: only what is committed tells of them.
+    over = {
+        stream
+        for stream, known in footage.items()
+        if stream in statuses
+        and (not known.claims or max(span.end for span in known.claims) < until_us)
+    }
+    committed = committed_ends(orm, over) if over else {}
     out: dict[str, Footage] = {}
     for stream, known in footage.items():
         status = statuses.get(stream)
-        ends = [span.end for span in known.claims]
-        if status is None or not ends or max(ends) < until_us:
-            # Its last claim ended before now: only what is committed tells of it.
-            reaches = committed_until(orm, stream) if status is not None else 0
+        if stream in over:
+            reaches = committed.get(stream, 0)
         else:
             reaches = max((span.end for span in known.known()), default=0)
         out[stream] = known if status is None else _open(known, status, reaches, until_us, now_us)

@@ -26,7 +26,7 @@ class NotedGap:
 class Footage:
     """What is known of a stream in a session: claims, segments by the media in them, gaps.
 
-    ``recorded_media``: what the stream's tracks are, segments or not.
+    ``media``: what the stream's tracks are, segments or not. ``runs``: the segments by run.
     """
 
     stream_id: str
@@ -34,6 +34,7 @@ class Footage:
     segments: tuple[tuple[Interval, frozenset[Medium]], ...] = ()
     gaps: tuple[NotedGap, ...] = ()
     media: frozenset[Medium] = frozenset()
+    runs: tuple[tuple[Interval, str], ...] = ()
 
     def held(self, medium: Medium) -> list[Interval]:
         """Give what is claimed and recorded of a medium."""

@@ -1,9 +1,9 @@
 """Read from the index what a session's report is made of."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness import claims as pure
@@ -19,8 +19,9 @@ from bidwitness.storage.index.models import (
     Session,
     Stream,
 )
+from bidwitness.storage.index.reach import USUAL_CLAIM_US, reaches_into
 from bidwitness.storage.sessions.loading import as_claim, margins, standing
-from bidwitness.storage.sessions.reading import read_footage
+from bidwitness.storage.sessions.reading import read_committed, with_what_is_open
 from bidwitness.storage.sessions.report import (
     CameraReport,
     Footage,
@@ -61,25 +62,42 @@ def due_interval(orm: Orm, settings: Settings, session: Session, now_us: int) ->
     its end. Nothing for a cancelled one."""
     if session.state == SessionState.CANCELLED:
         return None
-    facts = due_facts(orm, settings, session)
+    return _due_interval(due_facts(orm, settings, session), session, now_us)
+
+
+def _due_interval(facts: DueFacts, session: Session, now_us: int) -> Interval | None:
     until = session.planned_to_us if session.state == SessionState.SCHEDULED else now_us
     times = due_time(facts, until, session.id, "", ()).intervals
     return times[0] if times else None
 
 
+def known_until(session: Session, now_us: int) -> int:
+    """Say up to when a session's footage is known: of its last moments nothing is, while it records."""
+    return now_us if session.ended_us is not None else now_us - LAG_US
+
+
 def session_report(
-    orm: Orm, settings: Settings, session: Session, now_us: int, *, provisional: bool = True
+    orm: Orm,
+    settings: Settings,
+    session: Session,
+    now_us: int,
+    *,
+    provisional: bool = True,
+    committed: Mapping[str, Footage] | None = None,
 ) -> Report:
     """Compute a session's coverage and gaps, as far as the index knows now.
 
     While it records, the last moments before now are not counted. ``provisional`` adds what the
     recorder says of the segments it still writes; without it only what is committed counts.
+    ``committed``: what ``read_committed`` gives of its claims, for whoever has it already.
     """
-    due = due_interval(orm, settings, session, now_us)
+    if session.state == SessionState.CANCELLED:
+        return Report(None)
+    facts = due_facts(orm, settings, session)
+    due = _due_interval(facts, session, now_us)
     if session.state in _PLANNED or due is None:
         return Report(due)
-    facts = due_facts(orm, settings, session)
-    reader = _Reader(orm, session, facts, now_us, provisional)
+    reader = _Reader(orm, session, facts, now_us, provisional, committed)
     return Report(due, tuple(reader.cameras()))
 
 
@@ -92,6 +110,7 @@ class _Reader:
     facts: DueFacts
     now_us: int
     provisional: bool
+    committed: Mapping[str, Footage] | None
 
     @property
     def over(self) -> bool:
@@ -99,7 +118,7 @@ class _Reader:
 
     @property
     def until_us(self) -> int:
-        return self.now_us if self.over else self.now_us - LAG_US
+        return known_until(self.session, self.now_us)
 
     def cameras(self) -> list[CameraReport]:
         claims: dict[str, list[Claim]] = {}
@@ -115,14 +134,20 @@ class _Reader:
         by_camera: dict[str, tuple[Camera, Room, dict[StreamRole, str]]] = {}
         for stream, camera, room in self.orm.execute(query):
             by_camera.setdefault(camera.id, (camera, room, {}))[2][stream.role] = stream.id
-        footage = read_footage(
-            self.orm, claims, self.until_us, self.now_us if self.provisional else None
-        )
+        footage = self._footage(claims)
         others = self._others(claims)
         return [
             self._camera(camera, room, streams, claims, footage, others)
             for camera, room, streams in by_camera.values()
         ]
+
+    def _footage(self, claims: Mapping[str, Sequence[Claim]]) -> dict[str, Footage]:
+        found = self.committed
+        if found is None:
+            found = read_committed(self.orm, claims, self.until_us)
+        if not self.provisional:
+            return dict(found)
+        return with_what_is_open(self.orm, found, self.until_us, self.now_us)
 
     def _others(self, streams: Iterable[str]) -> dict[str, list[pure.Claim]]:
         """Give what other sessions own of the streams, which is not due from this one."""
@@ -133,8 +158,14 @@ class _Reader:
                 Claim.session_id != self.session.id,
                 Claim.klass == ClaimClass.OWN,
                 Claim.withdrawn_us.is_(None),
-                Claim.from_us < self.until_us,
-                or_(Claim.to_us.is_(None), Claim.to_us > self._earliest()),
+                reaches_into(
+                    Claim.from_us,
+                    Claim.to_us,
+                    self._earliest(),
+                    self._latest(),
+                    usual_us=USUAL_CLAIM_US,
+                    open_ended=True,
+                ),
             )
             .order_by(Claim.from_us)
         )
@@ -183,6 +214,11 @@ class _Reader:
             self.facts.started_us or FAR_OFF,
             self.facts.first_event_us or FAR_OFF,
         )
+
+    def _latest(self) -> int:
+        """Where the due time ends at the latest: what others own after it is not asked for."""
+        end = self.session.ended_us
+        return self.until_us if end is None else max(end, self.facts.last_event_us or end)
 
     def _present(self, claims: list[Claim]) -> list[Interval]:
         """Say when the session was where this stream looks, by the bookings that claimed it.

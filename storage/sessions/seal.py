@@ -22,7 +22,7 @@ from bidwitness.storage.footage import Footage
 from bidwitness.storage.index.alarms import clear_alarm, raise_alarm
 from bidwitness.storage.index.audit import Who
 from bidwitness.storage.index.database import Database
-from bidwitness.storage.index.footage import committed_until
+from bidwitness.storage.index.footage import committed_ends
 from bidwitness.storage.index.models import Alarm, Claim, Session, StreamStatus
 from bidwitness.storage.sessions.closing import write_close, write_supplement
 from bidwitness.storage.sessions.loading import load_session, standing, view_of
@@ -49,9 +49,10 @@ def progress(orm: Orm, session: Session, now_us: int) -> Progress:
     """Say how far the records of the session's streams have come."""
     waiting: set[str] = set()
     open_: set[str] = set()
+    committed = committed_ends(orm, {claim.stream_id for claim in standing(session)})
     for claim in standing(session):
         end = now_us if claim.to_us is None else claim.to_us
-        if committed_until(orm, claim.stream_id) >= end:
+        if committed.get(claim.stream_id, 0) >= end:
             continue
         status = orm.get(StreamStatus, claim.stream_id)
         works = status is not None and status.state in (Health.OK, Health.DEGRADED)

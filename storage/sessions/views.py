@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session as Orm
 from sqlalchemy.orm import selectinload
 
@@ -107,10 +107,9 @@ def list_sessions(
     if after is not None:
         planned, last_id = after
         query = query.where(
-            or_(
-                Session.planned_from_us < planned,
-                and_(Session.planned_from_us == planned, Session.id < last_id),
-            )
+            # By itself a bound for the index; the other two conditions are none together.
+            Session.planned_from_us <= planned,
+            or_(Session.planned_from_us < planned, Session.id < last_id),
         )
     rows = list(orm.scalars(query))
     page = rows[:limit]

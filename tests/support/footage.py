@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import av
-from support.clips import TICK, Clip, aac_packets, make_clip, picture_number
+from support.clips import TICK, Clip, CodedPicture, aac_packets, make_clip, picture_number
 
 from bidwitness.ids import new_id
 from bidwitness.recorder.nal import config_of, parse_access_unit
@@ -76,7 +76,7 @@ class Reel:
     """Records one stream from ``start_us`` on: 25 pictures a second, a key frame every ``gop``.
 
     Frame ``n`` is shown at ``start_us`` + n × 40 ms, whatever run or segment it is in. ``skip``
-    makes a hole and a new run.
+    makes a hole and a new run. ``clip``: other pictures than the small ones that spell numbers.
     """
 
     index: Database
@@ -85,6 +85,7 @@ class Reel:
     start_us: int
     gop: int = 25
     sound: bool = True
+    clip: Clip | None = None
     run: str = field(default_factory=new_id)
     run_seq: int = 0
     frame: int = 0
@@ -214,9 +215,13 @@ class Reel:
         """The end of what has been recorded."""
         return self.start_us + self.frame * FRAME_US
 
+    @property
+    def pictures(self) -> tuple[CodedPicture, ...]:
+        """The pictures, which come round again."""
+        return (self.clip or _clip(self.gop)).pictures
+
     def _init(self) -> bytes:
-        clip = _clip(self.gop)
-        unit = parse_access_unit(clip.pictures[0].data, "h264")
+        unit = parse_access_unit(self.pictures[0].data, "h264")
         config = config_of(unit.sets, "h264")
         tracks = [
             TrackSpec(
@@ -275,14 +280,14 @@ class _Writing:
     def write(self, frames: int) -> None:
         """Write fragments of at most half a second, cut at key frames."""
         reel = self.reel
-        pictures = _clip(reel.gop).pictures
+        pictures = reel.pictures
         end = reel.frame + frames
         while reel.frame < end:
             first = reel.frame
             last = min(first + 12, end, first - first % reel.gop + reel.gop)
             samples = [
                 Sample(
-                    parse_access_unit(pictures[n % FRAMES].data, "h264").body,
+                    parse_access_unit(pictures[n % len(pictures)].data, "h264").body,
                     TICK,
                     n % reel.gop == 0,
                 )

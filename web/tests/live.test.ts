@@ -1,21 +1,41 @@
 import { describe, expect, test } from 'vitest';
-import { backOff, chase, mimeOf } from '../src/player/live';
+import { backOff, mimeOf, Pace } from '../src/player/live';
 
-describe('chase', () => {
-  test('stays between a tenth and a quarter of a second behind what has come', () => {
-    expect(chase(0.2, 0.04)).toEqual({ jump: null, rate: 1 });
-    expect(chase(0.35, 0.04)).toEqual({ jump: null, rate: 1.05 });
-    expect(chase(0.6, 0.04)).toEqual({ jump: null, rate: 1.15 });
+describe('pace', () => {
+  const settle = (pace: Pace, ahead: number, chunk = 0.04) => {
+    let found = pace.tick(ahead, chunk);
+    for (let turn = 0; turn < 20; turn++) found = pace.tick(ahead, chunk);
+    return found;
+  };
+
+  test('plays a little faster until as little is left as will do', () => {
+    expect(settle(new Pace(), 0.4)).toEqual({ jump: null, rate: 1.15 });
+    expect(settle(new Pace(), 0.12)).toEqual({ jump: null, rate: 1.06 });
+    expect(settle(new Pace(), 0.07)).toEqual({ jump: null, rate: 1 });
+    expect(settle(new Pace(), 0.02)).toEqual({ jump: null, rate: 0.9 });
   });
 
-  test('jumps when more than a second behind', () => {
-    const { jump } = chase(1.2, 0.04);
-    expect(jump).toBeCloseTo(0.14, 6);
+  test('goes by the least that was left, not by what has just come', () => {
+    const pace = new Pace();
+    settle(pace, 0.07);
+    expect(pace.tick(0.5, 0.5)).toEqual({ jump: null, rate: 1 });
   });
 
-  test('gives a sender of half-second fragments the room that they need', () => {
-    expect(chase(0.7, 0.5)).toEqual({ jump: null, rate: 1 });
-    expect(chase(0.2, 0.5).jump).toBeNull();
+  test('keeps more after running dry, within bounds, and forgets it in time', () => {
+    const pace = new Pace();
+    const least = pace.spare;
+    pace.ranDry();
+    expect(pace.spare).toBeGreaterThan(least);
+    for (let turn = 0; turn < 100; turn++) pace.ranDry();
+    expect(pace.spare).toBe(0.25);
+    for (let turn = 0; turn < 1000; turn++) pace.tick(0.3, 0.04);
+    expect(pace.spare).toBe(least);
+  });
+
+  test('jumps when more than a second behind, but not for fragments of half a second', () => {
+    const pace = new Pace();
+    expect(pace.tick(1.2, 0.04).jump).toBeCloseTo(pace.spare + 0.04, 6);
+    expect(pace.tick(1.2, 0.5).jump).toBeNull();
   });
 });
 

@@ -123,7 +123,11 @@ class Gap(Base):
     """An interval that should have footage and has none. ``medium`` empty: the whole stream."""
 
     __tablename__ = "gaps"
-    __table_args__ = (Index("ix_gaps_stream_from", "stream_id", "from_us"),)
+    __table_args__ = (
+        Index("ix_gaps_stream_from", "stream_id", "from_us"),
+        # As in storage/index/reach.py.
+        _partial("ix_gaps_long", "stream_id", "from_us", where="to_us - from_us > 900000000"),
+    )
     id: Mapped[Number]
     stream_id: Mapped[str] = ref("streams", index=False)
     record_id: Mapped[int | None] = number_ref("records")

@@ -1,6 +1,6 @@
 """Sessions: sittings of lots in rooms, and the footage they claim."""
 
-from sqlalchemy import Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from bidwitness.storage.index.models.base import (
@@ -23,6 +23,10 @@ from bidwitness.words import (
     SessionState,
 )
 from bidwitness.words import Relation as RelationKind
+
+# As in storage/index/reach.py.
+_LONG_BOOKING = text("to_us - from_us > 86400000000")
+_LONG = text("to_us IS NULL OR to_us - from_us > 86400000000")
 
 
 class Session(Base):
@@ -70,7 +74,15 @@ class Item(Base):
 
 class Booking(Base):
     __tablename__ = "bookings"
-    __table_args__ = (Index("ix_bookings_room_from", "room_id", "from_us"),)
+    __table_args__ = (
+        Index("ix_bookings_room_from", "room_id", "from_us"),
+        Index(
+            "ix_bookings_long",
+            *("room_id", "from_us"),
+            sqlite_where=_LONG_BOOKING,
+            postgresql_where=_LONG_BOOKING,
+        ),
+    )
     id: Mapped[Id]
     session_id: Mapped[str] = ref("sessions")
     room_id: Mapped[str] = ref("rooms", index=False)
@@ -125,7 +137,10 @@ class Claim(Base):
     """
 
     __tablename__ = "claims"
-    __table_args__ = (Index("ix_claims_stream_from", "stream_id", "from_us"),)
+    __table_args__ = (
+        Index("ix_claims_stream_from", "stream_id", "from_us"),
+        Index("ix_claims_long", "stream_id", "from_us", sqlite_where=_LONG, postgresql_where=_LONG),
+    )
     id: Mapped[Id]
     session_id: Mapped[str] = ref("sessions")
     stream_id: Mapped[str] = ref("streams", index=False)

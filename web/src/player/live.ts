@@ -29,18 +29,57 @@ const PATIENT_ATTEMPTS = 2;
 const TRIM_BEHIND_S = 15;
 const TRIM_AT_S = 30;
 const JUMP_S = 1;
+/** A picture so far behind the element's own time: the decoder cannot keep up and must begin anew. */
+const LAG_S = 0.7;
+/** So long a decoder is given to catch up after a jump. */
+const LAG_MS = 2000;
+
+/** What is kept in hand at first, and at most after having run dry again and again; seconds. */
+const LEAST_SPARE = 0.06;
+const MOST_SPARE = 0.25;
+/** Running dry costs a visible halt, so the spare grows at once and shrinks slowly. */
+const SPARE_UP = 0.03;
+const SPARE_DOWN_PER_TICK = 0.0005;
+/** Ticks over which the least is taken: between two of them media may just be about to come. */
+const TICKS = 8;
 
 /**
- * How to hold a live element that has `ahead` seconds left, when media come `chunk` s at a time:
- * the rate to play at, and how far from the end to jump to when it fell behind (or null).
+ * How far behind the sender a live element plays: as little as it can without running dry, which
+ * differs from line to line and from machine to machine, and is therefore found out.
  */
-export function chase(ahead: number, chunk: number): { jump: number | null; rate: number } {
-  const low = 0.1 + chunk;
-  const high = 0.25 + chunk;
-  if (ahead > JUMP_S + chunk) return { jump: low, rate: 1 };
-  if (ahead > high + 0.25) return { jump: null, rate: 1.15 };
-  if (ahead > high) return { jump: null, rate: 1.05 };
-  return { jump: null, rate: 1 };
+export class Pace {
+  #spare = LEAST_SPARE;
+  #heads: number[] = [];
+
+  /** Seconds that shall be left when the next media are about to come. */
+  get spare(): number {
+    return this.#spare;
+  }
+
+  /** The element had to wait for media. */
+  ranDry(): void {
+    this.#spare = Math.min(MOST_SPARE, this.#spare + SPARE_UP);
+    this.#heads = [];
+  }
+
+  /**
+   * `ahead` seconds are left, and media come `chunk` s at a time: the rate to play at, and how far
+   * from the end to jump to when it fell far behind (or null).
+   */
+  tick(ahead: number, chunk: number): { jump: number | null; rate: number } {
+    if (ahead > JUMP_S + chunk) {
+      this.#heads = [];
+      return { jump: this.#spare + chunk, rate: 1 };
+    }
+    this.#spare = Math.max(LEAST_SPARE, this.#spare - SPARE_DOWN_PER_TICK);
+    this.#heads.push(ahead);
+    if (this.#heads.length > TICKS) this.#heads.shift();
+    const over = Math.min(...this.#heads) - this.#spare;
+    if (over > 0.15) return { jump: null, rate: 1.15 };
+    if (over > 0.03) return { jump: null, rate: 1.06 };
+    if (over < -0.03) return { jump: null, rate: 0.9 };
+    return { jump: null, rate: 1 };
+  }
 }
 
 /** Milliseconds before the n-th new attempt; jitter, so that a wall does not return as one. */
@@ -57,6 +96,7 @@ export function mimeOf(hello: Hello, track: 'picture' | 'sound'): string {
 
 export class Live {
   view: LiveView = { kind: 'connecting' };
+  readonly pace = new Pace();
   onView: (view: LiveView) => void = () => {};
 
   #socket: WebSocket | null = null;
@@ -72,6 +112,7 @@ export class Live {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #paintedAt = 0;
   #paintedMedia: number | null = null;
+  #lagsFrom = 0;
   #last: Micros | null = null;
   #wanted = false;
   #url = '';
@@ -81,6 +122,10 @@ export class Live {
     private readonly address: string,
     private readonly track: 'picture' | 'sound' = 'picture',
   ) {
+    media.addEventListener('waiting', () => {
+      // Only after it has played: at the start, and after a jump, it waits as a matter of course.
+      if (this.view.kind === 'picture' && !media.seeking) this.pace.ranDry();
+    });
     if (media instanceof HTMLVideoElement && 'requestVideoFrameCallback' in media) {
       const paint = (_: number, frame: VideoFrameCallbackMetadata) => {
         this.#onPaint(frame.mediaTime);
@@ -220,14 +265,24 @@ export class Live {
     }
     if (buffered.length === 0) return;
     const end = buffered.end(buffered.length - 1);
-    const { jump, rate } = chase(end - this.media.currentTime, this.#chunk);
+    const { jump, rate } = this.pace.tick(end - this.media.currentTime, this.#chunk);
     if (jump !== null) this.media.currentTime = end - jump;
+    else if (this.#lags()) this.media.currentTime = end - this.pace.spare;
     if (this.media.playbackRate !== rate) this.media.playbackRate = rate;
     if (this.media.paused) this.media.play().catch(() => undefined);
     const buffer = this.#buffer;
     if (buffer && !buffer.updating && end - buffered.start(0) > TRIM_AT_S) {
       buffer.remove(0, end - TRIM_BEHIND_S);
     }
+  }
+
+  /** Whether pictures come much later than their time: on a busy machine they would for ever. */
+  #lags(): boolean {
+    if (this.#paintedMedia === null || this.media.seeking) return false;
+    const now = performance.now();
+    if (this.media.currentTime - this.#paintedMedia < LAG_S || now < this.#lagsFrom) return false;
+    this.#lagsFrom = now + LAG_MS;
+    return true;
   }
 
   #onPaint(mediaTime: number): void {
@@ -269,6 +324,7 @@ export class Live {
     this.#source = null;
     this.#hello = null;
     this.#end = 0;
+    this.#paintedMedia = null;
     if (this.#url) URL.revokeObjectURL(this.#url);
     this.#url = '';
   }

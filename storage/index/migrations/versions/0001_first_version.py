@@ -152,6 +152,8 @@ def _sessions() -> None:
         json("seat_ids"), big("from_us"), big("to_us"), text("role", 32),
         big("left_us", null=True), key("id"))
     index("ix_bookings_room_from", "bookings", "room_id", "from_us")
+    partial("ix_bookings_long", "bookings", "room_id", "from_us",
+        where="to_us - from_us > 86400000000")
     index("ix_bookings_session_id", "bookings", "session_id")
     table("items", text("id", 16), ref("session_id", "sessions"), ref("lot_id", "lots"),
         big("from_us", null=True), big("to_us", null=True), key("id"))
@@ -161,6 +163,8 @@ def _sessions() -> None:
         ref("booking_id", "bookings", null=True), big("from_us"), big("to_us", null=True),
         text("class", 32), text("reason", 500, null=True), big("made_us"),
         text("made_by", 120), big("withdrawn_us", null=True), key("id"))
+    partial("ix_claims_long", "claims", "stream_id", "from_us",
+        where="to_us IS NULL OR to_us - from_us > 86400000000")
     index("ix_claims_session_id", "claims", "session_id")
     index("ix_claims_stream_from", "claims", "stream_id", "from_us")
 
@@ -187,6 +191,7 @@ def _footage() -> None:
         ref("session_id", "sessions", null=True), text("medium", 16, null=True),
         text("cause", 32), big("from_us"), big("to_us"), text("detail", 500, null=True),
         key("id"))
+    partial("ix_gaps_long", "gaps", "stream_id", "from_us", where="to_us - from_us > 900000000")
     index("ix_gaps_session_id", "gaps", "session_id")
     index("ix_gaps_stream_from", "gaps", "stream_id", "from_us")
     table("segments", number("id"), ref("stream_id", "streams"),
