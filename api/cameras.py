@@ -50,6 +50,14 @@ Hosts = Annotated[tuple[str, ...], Field(max_length=8)]
 Viewer = Annotated[CurrentUser, Depends(require_role(Role.SYSTEM_ADMIN, Role.SUPERVISOR))]
 
 
+class Allowances(Body):
+    """What is refused unless somebody takes the risk: a login sent readable, a certificate that
+    nobody vouches for."""
+
+    basic_in_clear: bool | None = None
+    unproven_certificate: bool | None = None
+
+
 class Device(Body):
     """An ONVIF device: just its address; the rest it is asked for."""
 
@@ -60,7 +68,7 @@ class Device(Body):
     confirm_hosts: Hosts = ()
 
 
-class NewCamera(Body):
+class NewCamera(Allowances):
     name: Name
     room_id: IdText
     seat_id: IdText | None = None
@@ -71,7 +79,7 @@ class NewCamera(Body):
     onvif: Device | None = None
 
 
-class CameraChange(Body):
+class CameraChange(Allowances):
     name: Name | None = None
     room_id: IdText | None = None
     seat_id: IdText | None = None
@@ -83,7 +91,7 @@ class CameraChange(Body):
     password: CameraPassword | None = None
 
 
-class ProbeBody(Body):
+class ProbeBody(Allowances):
     address: Url
     username: GivenUser | None = None
     password: CameraPassword | None = None
@@ -101,6 +109,8 @@ class CameraAnswer(Answer):
     onvif_address: str | None
     username: str | None
     has_password: bool
+    basic_in_clear: bool
+    unproven_certificate: bool
     enabled: bool
     streams: list[StreamAnswer]
 
@@ -204,6 +214,8 @@ def change(camera_id: IdPath, body: CameraChange, user: Admin, parts: ThePartsOf
         without_sub=body.sub_url == "",
         username=body.username,
         password=_clear(body.password),
+        basic_in_clear=body.basic_in_clear,
+        unproven_certificate=body.unproven_certificate,
     )
     _check_places(wish, parts)
     now = parts.clock.utc_us()
@@ -225,7 +237,9 @@ def probe(body: ProbeBody, user: Admin, parts: ThePartsOf) -> ProbeAnswer:
     loopback = parts.settings.allow_loopback_cameras
     password = _clear(body.password)
     if body.address.lower().startswith(("http:", "https:")):
-        device = _login(parse_device_address(body.address), body.username, password)
+        device = _allowing(
+            _login(parse_device_address(body.address), body.username, password), body
+        )
         with parts.tries:
             probed, facts = probing.probe_device(
                 device, confirmed_hosts=body.confirm_hosts, allow_loopback=loopback
@@ -237,7 +251,7 @@ def probe(body: ProbeBody, user: Admin, parts: ThePartsOf) -> ProbeAnswer:
             serial=facts.serial,
         )
         return _probed(probed, said)
-    address = _login(parse_camera_address(body.address), body.username, password)
+    address = _allowing(_login(parse_camera_address(body.address), body.username, password), body)
     with parts.tries:
         return _probed(probing.probe_camera(address, allow_loopback=loopback), None)
 
@@ -262,6 +276,8 @@ def _wish_of_urls(body: NewCamera) -> business.CameraWish:
         streams=business.stream_addresses(body.source_url, body.sub_url),
         username=body.username,
         password=_clear(body.password),
+        basic_in_clear=body.basic_in_clear,
+        unproven_certificate=body.unproven_certificate,
     )
 
 
@@ -288,6 +304,8 @@ def _wish_of_device(body: NewCamera, parts: Parts) -> business.CameraWish:
         streams=streams,
         username=address.username or None,
         password=address.password or None,
+        basic_in_clear=body.basic_in_clear,
+        unproven_certificate=body.unproven_certificate,
         onvif_address=str(address),
         profiles={
             role: business.FoundProfile(
@@ -303,6 +321,13 @@ def _login(address: CameraAddress, username: str | None, password: str | None) -
     if username is None and password is None:
         return address
     return address.with_login(username or "", password or "")
+
+
+def _allowing(address: CameraAddress, body: Allowances) -> CameraAddress:
+    return address.allowing(
+        basic_in_clear=bool(body.basic_in_clear),
+        unproven_certificate=bool(body.unproven_certificate),
+    )
 
 
 def _check_places(wish: business.CameraWish, parts: Parts) -> None:
@@ -347,6 +372,8 @@ def _answers(orm: Orm, rows: list[Camera], now: int, *, configures: bool) -> lis
                 onvif_address=row.onvif_address if configures else None,
                 username=row.username if configures else None,
                 has_password=row.secret is not None,
+                basic_in_clear=row.basic_in_clear,
+                unproven_certificate=row.unproven_certificate,
                 enabled=row.enabled,
                 streams=streams[row.id],
             )

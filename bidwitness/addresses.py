@@ -13,8 +13,8 @@ from urllib.parse import quote, unquote
 
 from bidwitness.errors import CameraError, InvalidInput
 
-DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "rtsph": 80}
-"""Plain, over TLS, and tunnelled over HTTP."""
+DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "rtsph": 80, "rtspu": 554}
+"""Plain, over TLS, tunnelled over HTTP, and with the media in datagrams (UDP)."""
 
 DEVICE_PORTS = {"http": 80, "https": 443}
 """Of an ONVIF device."""
@@ -36,6 +36,8 @@ class CameraAddress:
     """Where a camera's stream is. ``host`` is a name or an address without brackets.
 
     ``path`` begins with ``/`` and includes the query. The password never shows in ``repr``.
+    ``basic_in_clear``: somebody has allowed to send the login readable. ``unproven_certificate``:
+    somebody has allowed a certificate that nobody vouches for.
     """
 
     scheme: str
@@ -44,6 +46,8 @@ class CameraAddress:
     path: str
     username: str = ""
     password: str = field(default="", repr=False)
+    basic_in_clear: bool = False
+    unproven_certificate: bool = False
 
     def __str__(self) -> str:
         """Give the address without user name and password."""
@@ -53,12 +57,26 @@ class CameraAddress:
 
     def with_login(self, username: str, password: str) -> "CameraAddress":
         """Give the same place for a user. Raises ``InvalidInput`` for what cannot be sent."""
+        if ":" in username:
+            # Neither Basic nor Digest could tell where it ends (RFC 7617, 2; RFC 7616, 3.4.2).
+            raise InvalidInput(
+                "RTSP knows no user name with a colon: give the camera another one.",
+                fields={"username": "holds a colon"},
+            )
         changed = replace(self, username=username, password=password)
         if len(changed.userinfo()) > _USERINFO_LIMIT:
             raise InvalidInput(
                 "User name and password are too long for RTSP.", fields={"password": "too long"}
             )
         return changed
+
+    def allowing(
+        self, *, basic_in_clear: bool = False, unproven_certificate: bool = False
+    ) -> "CameraAddress":
+        """Give the same place with what somebody has allowed to do there."""
+        return replace(
+            self, basic_in_clear=basic_in_clear, unproven_certificate=unproven_certificate
+        )
 
     def userinfo(self) -> str:
         """Give user name and password, percent-encoded, or an empty text."""
@@ -68,7 +86,7 @@ class CameraAddress:
 
     def dial(self, host: str) -> str:
         """Give the URL to open, with ``host`` (the address that was checked) and the login."""
-        scheme = "rtsp" if self.scheme == "rtsph" else self.scheme
+        scheme = "rtsps" if self.scheme == "rtsps" else "rtsp"
         login = self.userinfo()
         at = f"{login}@" if login else ""
         return f"{scheme}://{at}{_bracketed(host)}:{self.port}{self.path}"
@@ -85,8 +103,8 @@ def _wrong(why: str) -> InvalidInput:
 def parse_camera_address(text: str) -> CameraAddress:
     """Read an address such as ``rtsp://user:password@10.0.0.5:554/stream1``. Pure.
 
-    Raises ``InvalidInput`` for any scheme but ``rtsp``, ``rtsps`` and ``rtsph`` (RTSP over HTTP),
-    and for what could be read in two ways.
+    Raises ``InvalidInput`` for any scheme but ``rtsp``, ``rtsps``, ``rtsph`` (RTSP over HTTP) and
+    ``rtspu`` (media by UDP), and for what could be read in two ways.
     """
     return _parse(text, DEFAULT_PORTS)
 

@@ -34,7 +34,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         case "stream":
             from bidwitness.onvif.stream_facts import look_into
 
-            return look_into(request["url"], request["transport"], SystemClock()).to_json()
+            return look_into(request["url"], request["options"], SystemClock()).to_json()
         case "search":
             from bidwitness.onvif.discovery import search
 

@@ -18,7 +18,7 @@ from bidwitness.onvif.devices import (
     choose_profiles,
     clock_message,
 )
-from bidwitness.rtsp import admit
+from bidwitness.rtsp import admit, dialled, media_options
 from bidwitness.words import StreamRole
 
 logger = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ DEVICE_S = 45
 STREAM_S = 25
 SEARCH_S = 4
 LONG_GOP_S = 2.5
+KEPT_SOUNDS = ("G.711A", "G.711U", "AAC", "Opus", "PCM")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,10 @@ def probe_device(
         looks = [
             pool.submit(
                 _look,
-                stream.with_login(address.username, address.password),
+                stream.with_login(address.username, address.password).allowing(
+                    basic_in_clear=address.basic_in_clear,
+                    unproven_certificate=address.unproven_certificate,
+                ),
                 role,
                 allow_loopback,
             )
@@ -150,7 +154,12 @@ def messages_about(streams: list[ProbedStream]) -> list[str]:
     notes = []
     for stream in streams:
         role = stream.role.value
-        if stream.codec != "h264":
+        if stream.codec == "mjpeg":
+            notes.append(
+                f"{role}: MJPEG is recorded as it is, but no browser plays it, live or replayed. "
+                "Set the camera to H.264."
+            )
+        elif stream.codec != "h264":
             notes.append(
                 f"{role}: {stream.codec} is recorded as it is, but plays only in browsers with "
                 "hardware support for it. H.264 plays everywhere."
@@ -163,6 +172,11 @@ def messages_about(streams: list[ProbedStream]) -> list[str]:
             notes.append(
                 f"{role}: a key frame comes only every {stream.gop_seconds:g} s. Set 1 to 2 s."
             )
+        if stream.sound and stream.sound not in KEPT_SOUNDS:
+            notes.append(
+                f"{role}: its sound is {stream.sound}, which cannot be kept. Set the camera's "
+                "sound to G.711, AAC, Opus or 16-bit PCM."
+            )
     if streams and not any(stream.sound for stream in streams):
         notes.append("No sound: rooms must be recorded with sound, by this or another camera.")
     return notes
@@ -174,8 +188,8 @@ def _look(address: CameraAddress, role: StreamRole, allow_loopback: bool) -> Pro
     said = _run(
         {
             "what": "stream",
-            "url": address.dial(ip),
-            "transport": "http" if address.scheme == "rtsph" else "tcp",
+            "url": dialled(address, ip),
+            "options": media_options(address),
         },
         STREAM_S,
     )

@@ -3,7 +3,7 @@
 Runs in the child process only: libav parses what a stranger sends, and may hang or die on it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from statistics import median
@@ -25,7 +25,10 @@ NAMES = {
     "pcm_alaw": "G.711A",
     "pcm_mulaw": "G.711U",
     "aac": "AAC",
-    "g722": "G.722",
+    "opus": "Opus",
+    "pcm_s16be": "PCM",
+    "adpcm_g722": "G.722",
+    "adpcm_g726": "G.726",
     "adpcm_g726le": "G.726",
 }
 
@@ -45,8 +48,9 @@ class StreamFacts:
         return asdict(self)
 
 
-def look_into(url: str, transport: str, clock: Clock) -> StreamFacts:
-    """Open ``url`` (put together from checked parts) and look for ``LOOK_US`` at most.
+def look_into(url: str, options: Mapping[str, str], clock: Clock) -> StreamFacts:
+    """Open ``url`` (put together from checked parts, as ``options``) and look for ``LOOK_US`` at
+    most.
 
     Raises ``CameraError`` if nothing or nobody answers, ``InvalidInput`` for a wrong password or
     what is not a picture. The messages never hold the URL: it has the password in it.
@@ -55,10 +59,7 @@ def look_into(url: str, transport: str, clock: Clock) -> StreamFacts:
         with av.open(
             url,
             format="rtsp",
-            options={
-                "rtsp_transport": transport,
-                "protocol_whitelist": "tcp,tls,http",
-            },
+            options=dict(options),
             timeout=(OPEN_S, READ_S),
         ) as container:
             return _look(container, clock)
@@ -110,16 +111,25 @@ def _look(container: Any, clock: Clock) -> StreamFacts:
             break
     if not times:
         raise CameraError("The camera accepts the connection and then sends nothing.")
-    context = video.codec_context
-    sound = container.streams.audio[0].codec_context.name if container.streams.audio else None
+    context = video.codec_context or video
+    sound = _name(container.streams.audio[0]) if container.streams.audio else None
     return StreamFacts(
-        codec=NAMES.get(context.name, context.name),
+        codec=_name(video),
         width=context.width,
         height=context.height,
         fps=_rate(times),
         gop_seconds=_gop(key_times),
-        sound=NAMES.get(sound, sound) if sound else None,
+        sound=sound,
     )
+
+
+def _name(stream: Any) -> str:
+    """Give what people call a coding; one that libav cannot decode has no context."""
+    context = stream.codec_context
+    if context is None:
+        return "unknown"
+    name: str = context.codec.canonical_name
+    return NAMES.get(name, name)
 
 
 def _rate(times: Iterable[float]) -> float | None:

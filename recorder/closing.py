@@ -17,6 +17,7 @@ from bidwitness.storage.evidence.records import (
     SegmentFacts,
     TrackFacts,
 )
+from bidwitness.storage.media.g711 import ALAW, MULAW
 from bidwitness.storage.spool.blob import SegmentTable, encode_table
 from bidwitness.storage.spool.table import AnchorPoint, OpenFragment, OpenHeader, wall_points
 from bidwitness.words import ClockQuality, Medium
@@ -102,8 +103,8 @@ def _media(track: int, fragments: Sequence[OpenFragment]) -> MediaFacts | None:
 
 
 def _g711(codec: str | None, fragments: Sequence[OpenFragment]) -> G711Facts | None:
-    if codec is None:
-        return None
+    if codec not in (ALAW, MULAW):
+        return None  # PCM's samples are its bytes
     sounds = [f for f in fragments if f.g711 is not None]
     return G711Facts(
         codec,

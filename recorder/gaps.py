@@ -55,6 +55,11 @@ class GapKeeper:
             self.since_us = at_us
             self.cause, self.detail = cause, detail
 
+    def explained(self, cause: GapCause) -> None:
+        """The new connection shows why the old one ended."""
+        if self.cause in (GapCause.NETWORK, GapCause.STALL):
+            self.cause = cause
+
     def not_connected(self, now_us: int, detail: str) -> GapNote | None:
         """An attempt has failed. From now on, or from where it broke off, it is ``offline``."""
         note = None

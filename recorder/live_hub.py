@@ -46,6 +46,8 @@ class Viewer:
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
     _behind: bool = False
     _greeted: bool = False
+    # A camera that changes its picture's size has another one from then on.
+    _init: LiveInit | None = None
     dropped: int = 0
 
     def say(self, text: str) -> None:
@@ -57,6 +59,7 @@ class Viewer:
         self._queue.clear()
         self._behind = False
         self._greeted = True
+        self._init = init
         hello = {
             "codecs": init.codecs,
             "mime": init.mime,
@@ -69,7 +72,7 @@ class Viewer:
 
     def fragment(self, init: LiveInit, fragment: LiveFragment) -> None:
         """Queue a fragment, unless she is so far behind that she is to go on at a key frame."""
-        if not self._greeted:
+        if not self._greeted or init is not self._init:
             if not fragment.key:
                 return
             self.begin(init, fragment.utc_us)

@@ -9,20 +9,19 @@ from fractions import Fraction
 
 import av
 
-from bidwitness.errors import DamageFound
-from bidwitness.recorder.nal import config_of, parse_access_unit
+from bidwitness.errors import CameraError
 from bidwitness.recorder.packets import Packet, SourceTrack
+from bidwitness.recorder.picture import ENTRIES, PictureLane
+from bidwitness.recorder.sound import PCM, CopiedTrack, can_keep, keeper_of, samples_of
 from bidwitness.recorder.ticks import TrackTimer
-from bidwitness.storage.media import g711
 from bidwitness.storage.media.boxes import read_init
 from bidwitness.storage.media.fragments import Sample, write_fragment
-from bidwitness.storage.media.init import TrackSpec, aac_format, flac_config, write_init
+from bidwitness.storage.media.init import TrackSpec, flac_config, write_init
 from bidwitness.words import Medium
 
 TRACK_ID = 1
 # Media time of the first packet: a packet a little before it still has its place.
 BASE_S = 10
-_ENTRIES = {"h264": "avc1", "hevc": "hev1"}
 # Small blocks cost a few bytes and save a tenth of a second.
 FLAC_BLOCKS_A_SECOND = 10
 
@@ -48,16 +47,13 @@ class LiveFragment:
 
 
 class PictureMux:
-    """One fragment a picture."""
+    """One fragment a picture. ``init`` becomes another with the picture's parameters."""
 
     def __init__(self, track: SourceTrack) -> None:
-        self._codec = track.codec
         self._rate = track.rate
-        self._extradata = track.extradata
+        self._lane = PictureLane(track)
         self._timer = TrackTimer(track.rate)
         self._started = False
-        self._lead = b""
-        self._sets: tuple[bytes, ...] = ()
         self._length = track.rate // 25
         self._last = 0
         self._sequence = 0
@@ -65,18 +61,13 @@ class PictureMux:
 
     def push(self, packet: Packet) -> Iterator[LiveFragment]:
         """Take a packet; nothing comes before the first key frame with its parameters."""
-        unit = parse_access_unit(packet.data, self._codec)
-        self._sets = unit.sets or self._sets
-        if not unit.picture:
-            self._lead += unit.body
+        body = self._lane.take(packet)
+        if body is None:
             return
-        body, self._lead = self._lead + unit.body, b""
-        if self.init is None:
-            if not packet.key:
-                return
+        if packet.key and self._lane.is_new:
             self.init = self._make_init()
-            if self.init is None:
-                return
+        if self.init is None:
+            return
         if not self._started:
             self._started = True
             raw = packet.dts if packet.dts is not None else 0
@@ -94,25 +85,23 @@ class PictureMux:
         yield LiveFragment(data, packet.key, packet.arrived_us)
 
     def _make_init(self) -> LiveInit | None:
-        sets = self._sets or parse_access_unit(self._extradata, self._codec).sets
         try:
-            config = config_of(sets, self._codec)
-        except DamageFound:
-            return None
-        spec = TrackSpec(
-            *(TRACK_ID, Medium.PICTURE, _ENTRIES[self._codec], self._rate, config.record),
-            *(config.width, config.height),
-        )
-        return _live_init(spec)
+            spec = self._lane.describe(TRACK_ID)
+        except CameraError:
+            return None  # the recorder says so
+        return None if spec is None else _live_init(spec)
 
 
 class SoundMux:
-    """AAC as it came; G.711 as FLAC, a tenth of a second at a time."""
+    """AAC and Opus as they came; G.711 and PCM as FLAC, a tenth of a second at a time."""
 
     def __init__(self, track: SourceTrack) -> None:
+        keeper = keeper_of(track)
+        copied = keeper if isinstance(keeper, CopiedTrack) else None
         self._codec = track.codec
         self._rate = track.rate
         self._channels = track.channels or 1
+        self._width = self._channels * (2 if track.codec == PCM else 1)
         self._timer = TrackTimer(track.rate)
         self._started = False
         self._sequence = 0
@@ -120,16 +109,13 @@ class SoundMux:
         self._held_dts = 0
         self._block = track.rate // FLAC_BLOCKS_A_SECOND
         self._encoder: av.AudioCodecContext | None = None
-        if track.codec in (g711.ALAW, g711.MULAW):
+        self._usual = copied.usual if copied is not None else 0
+        if copied is not None:
+            spec = copied.spec(TRACK_ID)
+        else:
             config = flac_config(self._rate, self._channels, self._block)
             spec = TrackSpec(
                 *(TRACK_ID, Medium.SOUND, "fLaC", self._rate, config), channels=self._channels
-            )
-        else:
-            _, channels = aac_format(track.extradata)
-            spec = TrackSpec(
-                *(TRACK_ID, Medium.SOUND, "mp4a", self._rate, track.extradata),
-                channels=channels or 2,
             )
         self.init: LiveInit | None = _live_init(spec)
 
@@ -140,16 +126,16 @@ class SoundMux:
             self._started = True
             self._timer.start(stamp or 0, BASE_S * self._rate, packet.arrived_us)
         dts = self._timer.place(stamp, packet.arrived_us)
-        if self._codec == "aac":
-            sample = Sample(packet.data, packet.duration or 1024, True)
+        if self._usual:
+            sample = Sample(packet.data, packet.duration or self._usual, True)
             yield self._fragment(dts, sample, packet.arrived_us)
             return
-        end = self._held_dts + len(self._held) // self._channels
+        end = self._held_dts + len(self._held) // self._width
         if abs(dts - end) > self._block:
             self._held.clear()
             self._held_dts = dts
         self._held += packet.data
-        size = self._block * self._channels
+        size = self._block * self._width
         while len(self._held) >= size:
             block, self._held = bytes(self._held[:size]), self._held[size:]
             yield self._fragment(self._held_dts, self._flac(block), packet.arrived_us)
@@ -170,7 +156,7 @@ class SoundMux:
             encoder.open()
             self._encoder = encoder
         frame = av.AudioFrame.from_ndarray(
-            g711.decode(block, self._codec).reshape(1, -1),
+            samples_of(block, self._codec).reshape(1, -1),
             format="s16",
             layout="mono" if self._channels == 1 else "stereo",
         )
@@ -189,12 +175,9 @@ def mux_of(tracks: tuple[SourceTrack, ...], medium: Medium) -> tuple[int, LiveMu
     for place, track in enumerate(tracks):
         if track.medium is not medium:
             continue
-        if medium is Medium.PICTURE and track.codec in _ENTRIES:
+        if medium is Medium.PICTURE and track.codec in ENTRIES:
             return place, PictureMux(track)
-        known = track.codec in (g711.ALAW, g711.MULAW) or (
-            track.codec == "aac" and len(track.extradata) >= 2
-        )
-        if medium is Medium.SOUND and known:
+        if medium is Medium.SOUND and can_keep(track):
             return place, SoundMux(track)
     return None
 

@@ -1,6 +1,6 @@
 """How loud a room's microphone is, and whether it is dead. Never whether anybody speaks.
 
-Once a second a second of G.711 (two frames of AAC: all that is cheap) is decoded and measured.
+Once a second a second of G.711 or PCM (two frames of AAC or Opus: all that is cheap) is decoded and measured.
 Silence is what a working microphone in a room does not give for a minute: nothing above the
 smallest step of the code, a signal that repeats itself to the last bit, or a level far below the
 quietest that this room has had.
@@ -16,7 +16,7 @@ from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from bidwitness.recorder.packets import Packet, SourceTrack
-from bidwitness.storage.media import g711
+from bidwitness.recorder.sound import AS_FLAC, PCM, samples_of
 from bidwitness.storage.spool.blob import US
 from bidwitness.words import Medium
 
@@ -136,7 +136,7 @@ class SoundMeter:
         for place, track in enumerate(tracks):
             if track.medium is Medium.SOUND:
                 self._place, self._track = place, track
-                self._decoder = _aac_decoder(track)
+                self._decoder = _decoder(track)
                 return
 
     def push(self, packet: Packet) -> None:
@@ -145,15 +145,15 @@ class SoundMeter:
         if packet.track != self._place or track is None:
             return
         if self._decoder is not None:
-            self._push_aac(self._decoder, packet)
-        elif track.codec in (g711.ALAW, g711.MULAW):
+            self._push_coded(self._decoder, packet)
+        elif track.codec in AS_FLAC:
             self._held.append(packet.data)
             self._size += len(packet.data)
-            size = track.rate * (track.channels or 1)
+            size = track.rate * (track.channels or 1) * (2 if track.codec == PCM else 1)
             if self._size >= size:
                 data = b"".join(self._held)
                 self._held, self._size = [data[size:]], self._size - size
-                self._take(g711.decode(data[:size], track.codec), packet.arrived_us)
+                self._take(samples_of(data[:size], track.codec), packet.arrived_us)
 
     def level_centi_dbfs(self, now_us: int) -> int | None:
         """Give the last level, if it is of now."""
@@ -163,7 +163,7 @@ class SoundMeter:
         """Say whether the microphone is dead; None while that is not known."""
         return self.watch.silent if now_us - self._at_us <= _FRESH_US else None
 
-    def _push_aac(self, decoder: av.AudioCodecContext, packet: Packet) -> None:
+    def _push_coded(self, decoder: av.AudioCodecContext, packet: Packet) -> None:
         if packet.arrived_us < self._due_us:
             return
         self._held.append(packet.data)
@@ -190,9 +190,9 @@ class SoundMeter:
         self.watch.feed(at_us, found)
 
 
-def _aac_decoder(track: SourceTrack) -> av.AudioCodecContext | None:
-    if track.codec != "aac":
+def _decoder(track: SourceTrack) -> av.AudioCodecContext | None:
+    if track.codec not in ("aac", "opus"):
         return None
-    decoder = av.AudioCodecContext.create("aac", "r")
+    decoder = av.AudioCodecContext.create("opus" if track.codec == "opus" else "aac", "r")
     decoder.extradata = track.extradata
     return decoder

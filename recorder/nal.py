@@ -1,14 +1,20 @@
-"""Access units as cameras send them (Annex B) and as files hold them (lengths). Pure."""
+"""Access units as cameras send them (Annex B) and as files hold them (lengths). Pure.
+
+A JPEG picture is kept as it is; what stands for a parameter set is its frame header.
+"""
 
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bidwitness.storage.media.jpeg import jpeg_config, jpeg_header
 from bidwitness.storage.media.parameters import PictureConfig, avc_config, hevc_config
 
 H264 = "h264"
 HEVC = "hevc"
+MJPEG = "mjpeg"
 _START = b"\0\0\1"
+_AVC_PPS, _HEVC_PPS = 8, 34
 _AVC_SETS = frozenset((7, 8))
 _HEVC_SETS = frozenset((32, 33, 34))
 
@@ -28,6 +34,9 @@ class AccessUnit:
 
 def parse_access_unit(data: bytes, codec: str) -> AccessUnit:
     """Cut an Annex B access unit into NAL units. Bytes without a start code are one NAL unit."""
+    if codec == MJPEG:
+        header = jpeg_header(data)
+        return AccessUnit(data, bool(data), (header,) if header else ())
     parts: list[bytes] = []
     sets: list[bytes] = []
     picture = False
@@ -49,11 +58,25 @@ def parse_access_unit(data: bytes, codec: str) -> AccessUnit:
     return AccessUnit(b"".join(parts), picture, tuple(sets))
 
 
+def kind_of_set(nal: bytes, codec: str) -> int:
+    """Give a parameter set's NAL unit type; 0 for JPEG, which has one kind."""
+    if codec == MJPEG:
+        return 0
+    return nal[0] >> 1 & 0x3F if codec == HEVC else nal[0] & 0x1F
+
+
+def says_size(nal: bytes, codec: str) -> bool:
+    """Say whether a parameter set describes the stream, not only how pictures are coded."""
+    return kind_of_set(nal, codec) != {H264: _AVC_PPS, HEVC: _HEVC_PPS}.get(codec)
+
+
 def config_of(sets: Sequence[bytes], codec: str) -> PictureConfig:
     """Make the configuration record of parameter sets.
 
     Raises ``DamageFound`` if one that is needed is missing or broken.
     """
+    if codec == MJPEG:
+        return jpeg_config(sets)
     if codec == HEVC:
         vps, sps, pps = (
             [nal for nal in sets if nal[0] >> 1 & 0x3F == kind] for kind in (32, 33, 34)

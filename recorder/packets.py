@@ -13,8 +13,8 @@ from bidwitness.words import GapCause, Medium
 class SourceTrack:
     """A track as the camera declares it. Timestamps count ``rate`` ticks a second.
 
-    ``codec`` is libav's name (h264, hevc, aac, pcm_alaw, pcm_mulaw); ``extradata`` what came with
-    the description, possibly nothing.
+    ``codec`` is libav's name (h264, hevc, mjpeg; aac, opus, pcm_alaw, pcm_mulaw, pcm_s16be, or
+    one that cannot be kept); ``extradata`` what came with the description, possibly nothing.
     """
 
     medium: Medium

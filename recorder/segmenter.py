@@ -8,19 +8,17 @@ asked for; without a key frame it ends all the same, late.
 import hashlib
 from dataclasses import dataclass
 
-from bidwitness.errors import CameraError, DamageFound
 from bidwitness.ids import new_id
 from bidwitness.recorder.gaps import Silence
-from bidwitness.recorder.nal import config_of, parse_access_unit
-from bidwitness.recorder.packets import Packet, SourceLost, SourceTrack
-from bidwitness.recorder.sound import SoundChunk, SoundLane, sound_track
+from bidwitness.recorder.packets import Packet, SourceTrack
+from bidwitness.recorder.picture import PictureLane
+from bidwitness.recorder.sound import AS_FLAC, SoundChunk, SoundLane, sound_track
 from bidwitness.recorder.ticks import SETTLE_US
 from bidwitness.recorder.timing import LONGEST_SETTLE_US, RunTimer, WallJump
 from bidwitness.recorder.values import ALL, Begin, End, GapNote, Piece, SegmentSink
 from bidwitness.storage.media.boxes import read_init
 from bidwitness.storage.media.fragments import Sample, write_fragment
-from bidwitness.storage.media.g711 import ALAW, MULAW
-from bidwitness.storage.media.init import TrackSpec, write_init
+from bidwitness.storage.media.init import write_init
 from bidwitness.storage.spool.blob import US
 from bidwitness.storage.spool.table import AnchorPoint, OpenHeader, in_force
 from bidwitness.words import GapCause, Medium
@@ -33,7 +31,6 @@ ANCHOR_EVERY_US = 10 * US
 # How long a segment may wait for a key frame to end at (the index relies on 900 s at most).
 FORCED_AFTER_US = 120 * US
 LONGEST_US = 840 * US
-_ENTRIES = {"h264": "avc1", "hevc": "hev1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ class Segmenter:
         self._forced_us = min(segment_us + FORCED_AFTER_US, LONGEST_US)
         self._picture = next(i for i, t in enumerate(tracks) if t.medium is Medium.PICTURE)
         self._rate = tracks[self._picture].rate
-        self._codec = tracks[self._picture].codec
+        self._lane = PictureLane(tracks[self._picture])
         # No segment ends before its beginning is known for good.
         settle_us = max(SETTLE_US, min(LONGEST_SETTLE_US, segment_us))
         self._timer = RunTimer(
@@ -83,9 +80,9 @@ class Segmenter:
         found = sound_track(tracks)
         self._sound = SoundLane(*found, self._timer) if found is not None else None
         self._silence = Silence(wanted=sound_wanted)
-        self._sets: tuple[bytes, ...] = ()
-        self._lead: list[bytes] = []
         self._init = b""
+        # The picture's description has changed: what comes next needs a segment of its own.
+        self._renewed = False
         self._init_id = ""
         self._run_started_us = 0
         self._sequence = 0
@@ -104,8 +101,9 @@ class Segmenter:
     def push(self, packet: Packet) -> None:
         """Take a packet.
 
-        Raises ``SourceLost`` (``source_changed``) when the camera changes its picture's
-        parameters: another init, so another run.
+        When the camera changes its picture's parameters, the next key frame begins a segment
+        with another init; the run goes on. Raises ``CameraError`` for a picture that it never
+        describes.
         """
         if packet.track == self._picture:
             self._push_picture(packet)
@@ -139,18 +137,12 @@ class Segmenter:
         return self._silence.silent
 
     def _push_picture(self, packet: Packet) -> None:
-        unit = parse_access_unit(packet.data, self._codec)
-        if unit.sets and self.run:
-            self._check_unchanged(unit.sets)
-        if not unit.picture:
-            # Parameter sets sent as a packet of their own belong to the picture that follows.
-            self._lead.append(unit.body)
-            if unit.sets and not self.run:
-                self._sets = unit.sets
+        body = self._lane.take(packet)
+        if body is None:
             return
-        body = b"".join((*self._lead, unit.body)) if self._lead else unit.body
-        self._lead.clear()
-        if not self.run and not (packet.key and self._start_run(unit.sets or self._sets)):
+        if packet.key and self._lane.is_new:
+            self._describe()
+        if not self.run:
             return
         cts = packet.pts - packet.dts if packet.pts is not None and packet.dts is not None else 0
         dts = self._timer.place(self._picture, packet.dts, packet.arrived_us)
@@ -163,37 +155,19 @@ class Segmenter:
         self.frames += 1
         self._add(_Picture(body, dts, cts, packet.key))
 
-    def _start_run(self, sets: tuple[bytes, ...]) -> bool:
-        """Make the init, if this key frame or the description shows the parameters."""
-        declared = self._tracks[self._picture].extradata
-        sets = sets or parse_access_unit(declared, self._codec).sets
-        try:
-            config = config_of(sets, self._codec)
-        except DamageFound as error:
-            raise CameraError(f"The camera's picture cannot be kept: {error.detail}") from None
-        specs = [
-            TrackSpec(
-                *(PICTURE_ID, Medium.PICTURE, _ENTRIES[self._codec], self._rate, config.record),
-                *(config.width, config.height),
-            )
-        ]
+    def _describe(self) -> None:
+        """Make the init of what this key frame or the description has shown."""
+        spec = self._lane.describe(PICTURE_ID)
+        if spec is None:
+            return
+        specs = [spec]
         if self._sound is not None:
             specs.append(self._sound.track.spec(SOUND_ID))
-        self._sets = sets
-        self._init = write_init(specs)
-        self._init_id = hashlib.sha256(self._init).hexdigest()
-        self.run = new_id()
-        return True
-
-    def _check_unchanged(self, sets: tuple[bytes, ...]) -> None:
-        known = set(self._sets)
-        for nal in sets:
-            # A picture parameter set may come anew at any time; the others describe the stream.
-            is_pps = nal[0] & 0x1F == 8 if self._codec == "h264" else nal[0] >> 1 & 0x3F == 34
-            if not is_pps and nal not in known:
-                raise SourceLost(
-                    "The camera has changed its picture's parameters.", GapCause.SOURCE_CHANGED
-                )
+        init = write_init(specs)
+        self._renewed = bool(self.run) and init != self._init
+        self._init = init
+        self._init_id = hashlib.sha256(init).hexdigest()
+        self.run = self.run or new_id()
 
     def _add(self, picture: _Picture) -> None:
         held, self._held = self._held, picture
@@ -209,8 +183,9 @@ class Segmenter:
             self._flush_picture()
             self._end_segment(picture.dts + picture.cts)
             self._begin_segment(picture)
-        elif picture.key or self._is_full(picture):
+        elif self._is_full(picture) or (picture.key and not self._lane.intra):
             self._flush_picture()
+        self._renewed = False
 
     def _finish_picture(self, picture: _Picture, following: int) -> None:
         """Now that the next one's time is known, so is this one's length."""
@@ -244,12 +219,13 @@ class Segmenter:
 
     def _cut_due(self, picture: _Picture) -> bool:
         wall = self._timer.wall
-        if self.started_us is None and not wall.may_settle:
+        if self.started_us is None and not (wall.may_settle or self._renewed):
             return False
         start, now = self._segment_start_us, self._wall(picture.dts + picture.cts)
         asked = any(start < cut <= now for cut in self.cuts)
         length = now - start
-        if length < self._forced_us and not (picture.key and (asked or length >= self._segment_us)):
+        asked = asked or length >= self._segment_us
+        if length < self._forced_us and not self._renewed and not (picture.key and asked):
             return False
         if self.started_us is None:
             wall.settle()
@@ -283,7 +259,7 @@ class Segmenter:
             *(self._stream, self.run, self._segment, self._run_started_us),
             *(self._init_id, len(self._init)),
             tuple((t.id, t.medium.value, t.codec, t.timescale) for t in read_init(self._init)),
-            source if source in (ALAW, MULAW) else None,
+            source if source in AS_FLAC else None,
             self._missing.value if self._missing is not None and self._segment == 0 else None,
         )
         self._anchors = [anchor]

@@ -1,7 +1,8 @@
 """Sound on its way into a segment: gathered into fragments of at most 0.4 s.
 
-AAC is kept as it came. G.711 becomes FLAC, which loses nothing and which browsers play; each
-fragment remembers the digest of exactly the G.711 bytes whose samples it holds.
+AAC and Opus are kept as they came. G.711 and PCM become FLAC, which loses nothing and which
+browsers play; of G.711 each fragment remembers the digest of exactly the bytes whose samples it
+holds. Other sound is not kept: decoding it would be to keep something else than what was sent.
 """
 
 import hashlib
@@ -11,19 +12,34 @@ from fractions import Fraction
 from typing import Any, Protocol
 
 import av
+import numpy as np
+from numpy.typing import NDArray
 
+from bidwitness.errors import DamageFound
 from bidwitness.recorder.packets import Packet, SourceTrack
 from bidwitness.recorder.timing import RunTimer
 from bidwitness.storage.media import g711
 from bidwitness.storage.media.fragments import Sample
-from bidwitness.storage.media.init import TrackSpec, aac_format, flac_config
+from bidwitness.storage.media.init import TrackSpec, aac_format, flac_config, opus_config
 from bidwitness.words import Medium
 
 # Work per packet is what sound costs: 50 packets a second become three batches.
 BATCH_TENTHS = 4
 # Stamps of neighbouring packets may differ this much from their length before it is a hole.
 JITTER_TENTHS = 1
-FLAC_RATE_DEFAULT = 8000
+AAC_SAMPLES, OPUS_SAMPLES = 1024, 960
+PCM = "pcm_s16be"
+# Sound that is stored in another form than it came in.
+AS_FLAC = (g711.ALAW, g711.MULAW, PCM)
+# What people call the sounds that are met in cameras.
+SOUND_NAMES = {
+    "adpcm_g722": "G.722",
+    "adpcm_g726": "G.726",
+    "adpcm_g726le": "G.726",
+    "aac": "AAC without its description",
+    "opus": "Opus without its description",
+    "pcm_s24be": "24-bit PCM",
+}
 _FLAC_OPTIONS = {"compression_level": "5"}
 
 
@@ -36,6 +52,13 @@ class SoundChunk:
     duration: int
     g711: bytes | None = None
     zeros: tuple[int, ...] = ()
+
+
+def samples_of(data: bytes, codec: str) -> NDArray[np.int16]:
+    """Give the samples of G.711 or PCM, those of an instant next to each other."""
+    if codec == PCM:
+        return np.frombuffer(data, dtype=">i2").astype(np.int16)
+    return g711.decode(data, codec)
 
 
 class SoundTrack(Protocol):
@@ -54,11 +77,14 @@ class SoundTrack(Protocol):
         """A segment begins: nothing a decoder must remember crosses into it."""
 
 
-class AacTrack:
-    """Raw AAC frames with their AudioSpecificConfig."""
+class CopiedTrack:
+    """Frames of AAC or Opus as they came, ``usual`` ticks long unless they say otherwise."""
 
-    def __init__(self, config: bytes, rate: int) -> None:
+    def __init__(self, entry: str, config: bytes, rate: int, channels: int, usual: int) -> None:
+        self._entry = entry
         self._config = config
+        self._channels = channels
+        self.usual = usual
         self._batch = rate * BATCH_TENTHS // 10
         self._jitter = rate * JITTER_TENTHS // 10
         self._rate = rate
@@ -66,13 +92,13 @@ class AacTrack:
         self._samples: list[Sample] = []
 
     def spec(self, track: int) -> TrackSpec:
-        _, channels = aac_format(self._config)
         return TrackSpec(
-            track, Medium.SOUND, "mp4a", self._rate, self._config, channels=channels or 2
+            *(track, Medium.SOUND, self._entry, self._rate, self._config),
+            channels=self._channels,
         )
 
     def push(self, data: bytes, dts: int, duration: int) -> Iterator[SoundChunk]:
-        duration = duration or 1024
+        duration = duration or self.usual
         if self._samples and dts - self._end > self._jitter:
             yield from self.flush()
         if not self._samples:
@@ -92,13 +118,15 @@ class AacTrack:
         """Its frames are the camera's own: there is nothing to begin anew."""
 
 
-class G711Track:
-    """A-law or µ-law, stored as FLAC."""
+class FlacTrack:
+    """A-law, µ-law or PCM of 16 bits, stored as FLAC."""
 
     def __init__(self, codec: str, rate: int, channels: int) -> None:
         self._codec = codec
         self._rate = rate
         self._channels = channels or 1
+        # Bytes of an instant: a sample of each channel.
+        self._width = self._channels * (2 if codec == PCM else 1)
         self._encoder = self._new_encoder()
         self._block = self._encoder.frame_size
         self._batch = max(1, rate * BATCH_TENTHS // 10 // self._block) * self._block
@@ -124,7 +152,7 @@ class G711Track:
 
     @property
     def _end(self) -> int:
-        return self._start + len(self._held) // self._channels
+        return self._start + len(self._held) // self._width
 
     def push(self, data: bytes, dts: int, duration: int) -> Iterator[SoundChunk]:
         if self._held and dts - self._end > self._jitter:
@@ -134,15 +162,15 @@ class G711Track:
             near = abs(dts - self._start) <= self._jitter or dts < self._start
             self._start = self._start if near else dts
         self._held += data
-        size = self._batch * self._channels
+        size = self._batch * self._width
         while len(self._held) >= size:
             yield self._encode(bytes(self._held[:size]))
             del self._held[:size]
 
     def flush(self) -> Iterator[SoundChunk]:
-        size = len(self._held) - len(self._held) % self._channels
+        size = len(self._held) - len(self._held) % self._width
         if size:
-            whole = (size // self._channels) % self._block == 0
+            whole = (size // self._width) % self._block == 0
             yield self._encode(bytes(self._held[:size]))
             del self._held[:size]
             if not whole:
@@ -156,7 +184,7 @@ class G711Track:
 
     def _encode(self, data: bytes) -> SoundChunk:
         frame = av.AudioFrame.from_ndarray(
-            g711.decode(data, self._codec).reshape(1, -1),
+            samples_of(data, self._codec).reshape(1, -1),
             format="s16",
             layout="mono" if self._channels == 1 else "stereo",
         )
@@ -164,12 +192,15 @@ class G711Track:
         frame.pts = 0
         frame.time_base = Fraction(1, self._rate)
         packets = self._encoder.encode(frame)
-        count = len(data) // self._channels
+        count = len(data) // self._width
         if count % self._block:
             packets += self._encoder.encode(None)
         # The last packet of an encoder is empty: it only carries the stream's digest.
         samples = self._samples([packet for packet in packets if packet.size], count)
         start, self._start = self._start, self._start + count
+        if self._codec == PCM:
+            # FLAC gives the very bytes back: there is nothing to remember.
+            return SoundChunk(start, samples, count)
         return SoundChunk(
             *(start, samples, count),
             hashlib.sha256(data).digest(),
@@ -225,10 +256,39 @@ class SoundLane:
 def sound_track(tracks: tuple[SourceTrack, ...]) -> tuple[int, SoundTrack] | None:
     """Give the position of the first sound that can be kept, and what keeps it."""
     for place, track in enumerate(tracks):
-        if track.medium is not Medium.SOUND:
-            continue
-        if track.codec in (g711.ALAW, g711.MULAW):
-            return place, G711Track(track.codec, track.rate, track.channels)
-        if track.codec == "aac" and len(track.extradata) >= 2:
-            return place, AacTrack(track.extradata, track.rate)
+        if track.medium is Medium.SOUND and (made := keeper_of(track)) is not None:
+            return place, made
+    return None
+
+
+def can_keep(track: SourceTrack) -> bool:
+    """Say whether a sound can be kept as it is, or so that nothing of it is lost."""
+    return keeper_of(track) is not None
+
+
+def unkept_sound(tracks: tuple[SourceTrack, ...]) -> str | None:
+    """Say what is to be done about sound that a camera has and that cannot be kept, if so."""
+    sounds = [track for track in tracks if track.medium is Medium.SOUND]
+    if not sounds or any(can_keep(track) for track in sounds):
+        return None
+    name = SOUND_NAMES.get(sounds[0].codec, sounds[0].codec)
+    return (
+        f"The picture is recorded, the sound is not: it is {name}. Set the camera's sound to "
+        "G.711, AAC, Opus or 16-bit PCM."
+    )
+
+
+def keeper_of(track: SourceTrack) -> "FlacTrack | CopiedTrack | None":
+    """Give what keeps a sound; none if it cannot be kept."""
+    try:
+        if track.codec in AS_FLAC and track.channels <= 2:
+            return FlacTrack(track.codec, track.rate, track.channels)
+        if track.codec == "aac":
+            _, channels = aac_format(track.extradata)
+            return CopiedTrack("mp4a", track.extradata, track.rate, channels or 2, AAC_SAMPLES)
+        if track.codec == "opus":
+            config = opus_config(track.extradata)
+            return CopiedTrack("Opus", config, track.rate, config[1], OPUS_SAMPLES)
+    except DamageFound:
+        return None  # its description does not say what a player must know
     return None

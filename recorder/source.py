@@ -10,10 +10,10 @@ from av.error import FFmpegError
 from bidwitness.addresses import CameraAddress, resolve_camera
 from bidwitness.clock import Clock
 from bidwitness.errors import CameraError, InvalidInput
-from bidwitness.recorder.nal import H264, HEVC
 from bidwitness.recorder.packets import Packet, SourceLost, SourceTrack
-from bidwitness.rtsp import admit
-from bidwitness.storage.media.g711 import ALAW, MULAW
+from bidwitness.recorder.picture import ENTRIES
+from bidwitness.recorder.sound import can_keep
+from bidwitness.rtsp import admit, dialled, media_options
 from bidwitness.words import GapCause, Medium
 
 OPEN_TIMEOUT_S = 10.0
@@ -23,12 +23,7 @@ GATHER_S = 0.1
 # A packet that was not waited for this long lay there already.
 _DRY_US = 500
 _TIMED_OUT_US = int(READ_TIMEOUT_S * 990_000)
-PICTURE_CODECS = (H264, HEVC)
-SOUND_CODECS = ("aac", ALAW, MULAW)
 
-# What we declare to open, and nothing that libav may be told by a camera (design: closed list).
-_PROTOCOLS = {"rtsp": "tcp", "rtsps": "tls,tcp", "rtsph": "http,tcp"}
-_TRANSPORT = {"rtsp": "tcp", "rtsps": "tcp", "rtsph": "http"}
 # The picture comes first of the tracks that are chosen.
 _PICTURE = 0
 _ASK_CAMERA_TIME = 16
@@ -44,9 +39,7 @@ class RtspSource:
         self._container = container
         self._host = host
         self._clock = clock
-        chosen = _choose(container, host, with_sound)
-        self.tracks: tuple[SourceTrack, ...] = tuple(_describe(stream) for stream in chosen)
-        self._streams = chosen
+        self._streams, self.tracks = _choose(container, host, with_sound)
         self._urgent: Callable[[], bool] = lambda: False
 
     def hurry(self, urgent: Callable[[], bool]) -> None:
@@ -118,11 +111,8 @@ class RtspOpener:
         """
         host = resolve_camera(address, allow_loopback=self._allow_loopback)
         admit(address, host)
-        # A certificate names the host, not its number.
-        target = address.host if address.scheme == "rtsps" else host
         options = {
-            "rtsp_transport": _TRANSPORT[address.scheme],
-            "protocol_whitelist": _PROTOCOLS[address.scheme],
+            **media_options(address),
             "allowed_media_types": "video+audio" if with_sound else "video",
             # Parameter sets come in the description or with the first key frame: do not wait.
             "analyzeduration": "100000",
@@ -130,12 +120,10 @@ class RtspOpener:
             # The library's own time-out: PyAV's asks Python's lock at every read from the network,
             # which costs as much again as a fifth of all receiving.
             "timeout": str(int(READ_TIMEOUT_S * 1_000_000)),
-            "reorder_queue_size": "0",
-            "max_delay": "0",
         }
         try:
             container = av.open(
-                address.dial(target),
+                dialled(address, host),
                 format="rtsp",
                 options=options,
                 timeout=(OPEN_TIMEOUT_S, None),
@@ -149,23 +137,36 @@ class RtspOpener:
             raise
 
 
+_Streams = list[av.VideoStream | av.AudioStream]
+
+
 def _choose(
     container: av.container.InputContainer, host: str, with_sound: bool
-) -> list[av.VideoStream | av.AudioStream]:
-    """Take the first picture, and the first sound that can be stored."""
+) -> tuple[_Streams, tuple[SourceTrack, ...]]:
+    """Take the first picture, and the first sound that can be kept.
+
+    A sound that cannot is among the tracks all the same, so that it is known to be missing; its
+    packets are not asked for.
+    """
     pictures = container.streams.video
+    if not pictures and container.streams.audio:
+        raise CameraError(
+            f"The source at {host} sends sound alone, which cannot be recorded yet: give the "
+            "address of a stream that has a picture too."
+        )
     if not pictures:
         raise CameraError(f"The camera at {host} answers, but not with video.")
-    name = _codec_name(pictures[0])
-    if name not in PICTURE_CODECS:
+    picture = _describe(pictures[0])
+    if picture.codec not in ENTRIES:
         raise CameraError(
-            f"The camera at {host} sends {name}; set it to H.264 or H.265, which can be kept."
+            f"The camera at {host} sends {picture.codec}; set it to H.264, H.265 or MJPEG, which "
+            "can be kept."
         )
-    chosen: list[av.VideoStream | av.AudioStream] = [pictures[0]]
-    sounds = [sound for sound in container.streams.audio if _codec_name(sound) in SOUND_CODECS]
-    if with_sound and sounds:
-        chosen.append(sounds[0])
-    return chosen
+    sounds = [(sound, _describe(sound)) for sound in container.streams.audio if with_sound]
+    for sound, described in sounds:
+        if can_keep(described):
+            return [pictures[0], sound], (picture, described)
+    return [pictures[0]], (picture, *(described for _, described in sounds[:1]))
 
 
 def _codec_name(stream: av.VideoStream | av.AudioStream) -> str:
@@ -176,13 +177,14 @@ def _codec_name(stream: av.VideoStream | av.AudioStream) -> str:
 
 def _describe(stream: av.VideoStream | av.AudioStream) -> SourceTrack:
     assert stream.time_base is not None, "RTSP always declares a clock rate"
-    context = stream.codec_context
+    context: av.CodecContext | None = stream.codec_context
+    channels = context.channels if isinstance(context, av.AudioCodecContext) else 0
     return SourceTrack(
         Medium.PICTURE if stream.type == "video" else Medium.SOUND,
         _codec_name(stream),
         int(1 / stream.time_base),
-        bytes(context.extradata or b""),
-        stream.codec_context.channels if isinstance(stream, av.AudioStream) else 0,
+        bytes(context.extradata or b"") if context is not None else b"",
+        channels,
     )
 
 

@@ -20,6 +20,7 @@ from bidwitness.recorder.gaps import GapKeeper
 from bidwitness.recorder.meters import Meter, Since
 from bidwitness.recorder.packets import OpenSource, Packet, PacketSource, SourceLost, SourceTrack
 from bidwitness.recorder.segmenter import Segmenter
+from bidwitness.recorder.sound import unkept_sound
 from bidwitness.recorder.stamps import fill_stamps
 from bidwitness.recorder.status import StreamState, faults_of
 from bidwitness.recorder.values import GapNote
@@ -94,6 +95,7 @@ class StreamWorker:
         self._segmenter: Segmenter | None = None
         self._connected = False
         self._had_sound = False
+        self._described: tuple[SourceTrack, ...] | None = None
         self._message: str | None = None
         self._meter = Meter()
         self._since = Since()
@@ -154,6 +156,11 @@ class StreamWorker:
         """
         wanted = self._wanted
         source = self._desk.open_source(self._desk.dial(wanted), with_sound=wanted.record_sound)
+        # What came with the description is told in band as well; another coding is another source.
+        described = tuple(replace(track, extradata=b"") for track in source.tracks)
+        if self._described not in (None, described):
+            self._keeper.explained(GapCause.SOURCE_CHANGED)
+        self._described = described
         # A camera without a microphone lacks nothing; one that had one does.
         self._had_sound |= any(track.medium is Medium.SOUND for track in source.tracks)
         try:
@@ -168,7 +175,8 @@ class StreamWorker:
             )
             segmenter.cuts = wanted.cuts
             self._checks.begin(source.tracks, wanted.declared_fps)
-            self._connected, self._message = True, None
+            # What a person must do about the sound stays in sight while the picture is recorded.
+            self._connected, self._message = True, unkept_sound(source.tracks)
             with self._tapped(source) as tap:
                 self._record(source, segmenter, tap)
         finally:

@@ -28,6 +28,9 @@ def simulate(
     sound: Annotated[Sound, typer.Option(help="Sound.")] = Sound.ALAW,
     gop: Annotated[int, typer.Option(help="Seconds between key frames.")] = 1,
     spec: Annotated[Path | None, typer.Option(help="JSON list of cameras.")] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="PEM with certificate and key: speak TLS (rtsps).")
+    ] = None,
     while_stdin: Annotated[bool, typer.Option(help="End when standard input closes.")] = False,
 ) -> None:
     """Serve virtual cameras over RTSP until stopped; prints one line of JSON when ready."""
@@ -43,7 +46,7 @@ def simulate(
     else:
         specs = [spec_from({"name": f"cam-{i}"}, defaults) for i in range(1, cameras + 1)]
     folder = cache or load_settings().data / "cache" / "simulator"
-    addresses = Addresses(host, port, status_port, PORT if discovery else None)
+    addresses = Addresses(host, port, status_port, PORT if discovery else None, certificate)
     simulator = Simulator(specs, folder, addresses)
     asyncio.run(run_until_stopped(simulator, while_stdin=while_stdin))
 

@@ -32,7 +32,12 @@ _OPEN = frozenset(
     {"GetSystemDateAndTime", "GetCapabilities", "GetServices", "GetServiceCapabilities",
      "GetHostname"}
 )  # fmt: skip
-_ENCODINGS = {Sound.ALAW: ("G711", 64, 8), Sound.ULAW: ("G711", 64, 8), Sound.AAC: ("AAC", 32, 16)}
+_ENCODINGS = {
+    Sound.ALAW: ("G711", 64, 8),
+    Sound.ULAW: ("G711", 64, 8),
+    Sound.AAC: ("AAC", 32, 16),
+    Sound.G726: ("G726", 32, 8),
+}
 _MULTICAST = (
     "<tt:Multicast><tt:Address><tt:Type>IPv4</tt:Type><tt:IPv4Address>0.0.0.0</tt:IPv4Address>"
     "</tt:Address><tt:Port>0</tt:Port><tt:TTL>1</tt:TTL><tt:AutoStart>false</tt:AutoStart>"
@@ -202,7 +207,7 @@ def _entity(tag: str, token: str, uses: int = 1) -> str:
 
 def _video_encoder(device: Device, role: StreamRole, tag: str) -> str:
     spec = device.spec
-    if spec.codec is Codec.H265:
+    if spec.codec is not Codec.H264:
         return ""
     width, height = spec.size(role)
     return (
@@ -220,8 +225,8 @@ def _video_encoder(device: Device, role: StreamRole, tag: str) -> str:
 
 def _audio_encoder(device: Device, role: StreamRole, tag: str) -> str:
     sound = device.spec.sound_of(role)
-    if sound is Sound.NONE:
-        return ""
+    if sound not in _ENCODINGS:
+        return ""  # none, or this version of the media service has no word for it
     encoding, kilobits, kilohertz = _ENCODINGS[sound]
     return (
         f"{_entity(tag, f'audio-{role}')}<tt:Encoding>{encoding}</tt:Encoding>"

@@ -7,23 +7,21 @@ from collections.abc import Iterable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
-import numpy as np
 
+from bidwitness.simulator.encode_sound import encode_sound
 from bidwitness.simulator.loopfile import Loop, load_loop, save_loop
-from bidwitness.simulator.recipes import PictureRecipe, Recipe, SoundRecipe
+from bidwitness.simulator.recipes import PictureRecipe, Recipe
 from bidwitness.simulator.room import draw_frame, make_room, views
-from bidwitness.simulator.signals import make_sound
-from bidwitness.simulator.spec import FPS, LOOP_FRAMES, LOOP_SECONDS, Codec, Sound
+from bidwitness.simulator.spec import FPS, LOOP_FRAMES, Codec
 
-_VERSION = 3
+_VERSION = 5
 """Raise it when the picture, the sound or the encoding changes: old cache files are then left."""
 
-G711_RATE = 8000
-AAC_RATE = 16000
-_G711_SAMPLES = 160
-_AAC_SAMPLES = 1024
+_QP_TO_LAMBDA = 118
+_YUV = {Codec.MJPEG: "yuvj420p"}
 
 
 def make_loops(
@@ -72,7 +70,7 @@ def encode_picture(recipe: PictureRecipe, stop: threading.Event) -> Loop:
     for number in range(LOOP_FRAMES):
         if stop.is_set():
             raise CancelledError
-        frame = av.VideoFrame(recipe.width, recipe.height, "yuv420p")
+        frame = av.VideoFrame(recipe.width, recipe.height, _YUV.get(recipe.codec, "yuv420p"))
         sizes = [(recipe.height, recipe.width)] + [(recipe.height // 2, recipe.width // 2)] * 2
         planes = [
             views(memoryview(plane), plane.line_size, size)
@@ -83,23 +81,32 @@ def encode_picture(recipe: PictureRecipe, stop: threading.Event) -> Loop:
         packets += context.encode(frame)
     packets += context.encode(None)
     hevc = recipe.codec is Codec.H265
-    units = tuple(tuple(split_annex_b(bytes(packet))) for packet in packets)
-    header = {
+    header: dict[str, Any] = {
         "codec": recipe.codec.value,
         "width": recipe.width,
         "height": recipe.height,
+        "fps": recipe.declared_fps,
         "keys": [i for i, packet in enumerate(packets) if packet.is_keyframe],
         "shown": [packet.pts for packet in packets],
-        "sets": [n.hex() for n in split_annex_b(context.extradata or b"") if _is_set(n, hevc)],
+        "sets": [],
     }
+    if recipe.codec is Codec.MJPEG:
+        return Loop(header, tuple((bytes(packet),) for packet in packets))
+    hevc = recipe.codec is Codec.H265
+    sets = split_annex_b(context.extradata or b"")
+    header["sets"] = [nal.hex() for nal in sets if _is_set(nal, hevc)]
+    units = (tuple(split_annex_b(bytes(packet))) for packet in packets)
     return Loop(header, tuple(_slices(unit, hevc) for unit in units))
 
 
 def _encoder(recipe: PictureRecipe) -> av.VideoCodecContext:
+    if recipe.codec is Codec.MJPEG:
+        return _jpeg_encoder(recipe)
     hevc = recipe.codec is Codec.H265
     context = av.CodecContext.create("libx265" if hevc else "libx264", "w")
     context.width, context.height, context.pix_fmt = recipe.width, recipe.height, "yuv420p"
-    context.time_base, context.framerate = Fraction(1, FPS), Fraction(FPS)
+    declared = recipe.declared_fps
+    context.time_base, context.framerate = Fraction(1, declared), Fraction(declared)
     context.gop_size, context.max_b_frames = recipe.gop_frames, recipe.b_frames
     context.bit_rate = recipe.bitrate
     kilobits = recipe.bitrate // 1000
@@ -118,6 +125,19 @@ def _encoder(recipe: PictureRecipe) -> av.VideoCodecContext:
     return context
 
 
+def _jpeg_encoder(recipe: PictureRecipe) -> av.VideoCodecContext:
+    context = av.CodecContext.create("mjpeg", "w")
+    context.width, context.height, context.pix_fmt = recipe.width, recipe.height, "yuvj420p"
+    context.time_base, context.framerate = Fraction(1, FPS), Fraction(FPS)
+    context.flags |= av.codec.context.Flags.qscale
+    context.global_quality = 6 * _QP_TO_LAMBDA
+    # RTP does not carry Huffman tables: pictures have the standard's (RFC 2435, appendix B).
+    context.options = {"huffman": "default"}
+    # Several threads would part the picture by restart markers.
+    context.thread_count = 1
+    return context
+
+
 def split_annex_b(data: bytes) -> list[bytes]:
     """Give the NAL units between start codes, without them."""
     return [n.rstrip(b"\0") for n in data.split(b"\0\0\1") if n.strip(b"\0")]
@@ -131,59 +151,3 @@ def _is_set(nal: bytes, hevc: bool) -> bool:
 def _slices(unit: tuple[bytes, ...], hevc: bool) -> tuple[bytes, ...]:
     """Leave the picture's slices only: the encoder's own messages say nothing about a camera."""
     return tuple(n for n in unit if ((n[0] >> 1 & 0x3F) < 32 if hevc else (n[0] & 0x1F) <= 5))
-
-
-def encode_sound(recipe: SoundRecipe) -> Loop:
-    """Encode one loop of sound."""
-    aac = recipe.sound is Sound.AAC
-    rate = AAC_RATE if aac else G711_RATE
-    seed = int.from_bytes(hashlib.sha256(recipe.title.encode()).digest()[:4])
-    samples = make_sound(rate, seed)
-    name = {Sound.AAC: "aac", Sound.ALAW: "pcm_alaw", Sound.ULAW: "pcm_mulaw"}[recipe.sound]
-    context = av.CodecContext.create(name, "w")
-    assert isinstance(context, av.AudioCodecContext)
-    context.sample_rate, context.layout = rate, "mono"
-    context.time_base = Fraction(1, rate)
-    if aac:
-        context.format, context.bit_rate = "fltp", 32_000
-        context.flags |= av.codec.context.Flags.global_header
-        units = _aac_loop(context, samples)
-        config = (context.extradata or b"").hex()
-    else:
-        context.format = "s16"
-        units = _g711_loop(context, samples)
-        config = ""
-    header = {
-        "sound": recipe.sound.value,
-        "rate": rate,
-        "samples": _AAC_SAMPLES if aac else _G711_SAMPLES,
-        "config": config,
-    }
-    return Loop(header, units)
-
-
-def _g711_loop(context: av.AudioCodecContext, samples: np.ndarray) -> tuple[tuple[bytes, ...], ...]:
-    frame = av.AudioFrame.from_ndarray(samples[None, :], format="s16", layout="mono")
-    frame.sample_rate = context.sample_rate
-    packets = [*context.encode(frame), *context.encode(None)]
-    data = bytearray(b"".join(bytes(packet) for packet in packets))
-    if context.name == "pcm_mulaw":
-        # Cameras send both zeros of µ-law, libav's encoder only one.
-        for at in [i for i, value in enumerate(data) if value == 0xFF][::2]:
-            data[at] = 0x7F
-    return tuple((bytes(data[i : i + _G711_SAMPLES]),) for i in range(0, len(data), _G711_SAMPLES))
-
-
-def _aac_loop(context: av.AudioCodecContext, samples: np.ndarray) -> tuple[tuple[bytes, ...], ...]:
-    """Encode three rounds and keep the middle one, whose frames overlap those beside it."""
-    once = LOOP_SECONDS * AAC_RATE
-    rounds = (np.tile(samples, 3).astype(np.float32) / 32768)[None, :]
-    packets: list[av.Packet[av.AudioStream]] = []
-    for start in range(0, 3 * once, _AAC_SAMPLES):
-        block = np.ascontiguousarray(rounds[:, start : start + _AAC_SAMPLES])
-        frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="mono")
-        frame.sample_rate, frame.pts = AAC_RATE, start
-        frame.time_base = Fraction(1, AAC_RATE)
-        packets += context.encode(frame)
-    packets += context.encode(None)
-    return tuple((bytes(p),) for p in packets if once <= (p.pts or 0) < 2 * once)

@@ -17,6 +17,7 @@ class PictureRecipe:
     bitrate: int
     gop_frames: int
     b_frames: int
+    declared_fps: int = FPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ def picture_recipe(spec: CameraSpec, role: StreamRole) -> PictureRecipe:
         bitrate=spec.rate(role),
         gop_frames=spec.gop_seconds * FPS,
         b_frames=spec.b_frames,
+        declared_fps=spec.declared_fps,
     )
 
 

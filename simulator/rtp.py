@@ -1,13 +1,16 @@
 """RTP: a loop cut into packets once, then only stamped with numbers when it is sent.
 
 H.264 by RFC 6184 (single NAL units and FU-A), H.265 by RFC 7798 (single and FU), G.711 by
-RFC 3551, AAC by RFC 3640 (AAC-hbr), sender reports by RFC 3550. Pure.
+RFC 3551 (G.726 and PCM too), AAC by RFC 3640 (AAC-hbr), Opus by RFC 7587, JPEG by RFC 2435,
+sender reports by RFC 3550. Pure.
 """
 
 import struct
 from dataclasses import dataclass
 
 from bidwitness.simulator.loopfile import Loop
+from bidwitness.simulator.rtp_jpeg import jpeg_payloads
+from bidwitness.simulator.spec import Sets
 from bidwitness.simulator.stamps import STAMP_LENGTH, FrameStamp, stamp_nal
 
 MAX_PAYLOAD = 1400
@@ -66,19 +69,30 @@ def datagrams(data: bytes | bytearray, starts: tuple[int, ...]) -> list[memoryvi
     return [view[start + _FRAMING : end] for start, end in zip(starts, ends, strict=True)]
 
 
-def picture_templates(loop: Loop, payload_type: int) -> tuple[Template, ...]:
-    """Cut a picture loop: parameter sets before each key frame, a stamp in each unit."""
+def picture_templates(
+    loop: Loop, payload_type: int, sets_at: Sets = Sets.BOTH
+) -> tuple[Template, ...]:
+    """Cut a picture loop: parameter sets before each key frame, a stamp in each unit.
+
+    JPEG has neither: RTP carries nothing but its slices and tables.
+    """
+    if loop.header["codec"] == "mjpeg":
+        return tuple(
+            _template(jpeg_payloads(picture, MAX_PAYLOAD), payload_type, stamped=None)
+            for (picture,) in loop.units
+        )
     hevc = loop.header["codec"] == "h265"
     blank = stamp_nal(FrameStamp(0, 0, "", "-"), hevc=hevc)
     sets = [bytes.fromhex(text) for text in loop.header["sets"]]
     keys = set(loop.header["keys"])
     made = []
     for index, unit in enumerate(loop.units):
-        before = sets if index in keys else []
+        before = sets if index in keys and sets_at is not Sets.DECLARED else []
         payloads: list[bytes] = [*before, blank]
         for nal in unit:
             payloads += _fragments(nal, hevc=hevc)
-        made.append(_template(payloads, payload_type, stamped=len(before)))
+        apart = len(before) - 1 if sets_at is Sets.APART else -1
+        made.append(_template(payloads, payload_type, stamped=len(before), ends_at=apart))
     return tuple(made)
 
 
@@ -92,14 +106,17 @@ def sound_templates(loop: Loop, payload_type: int) -> tuple[Template, ...]:
     return tuple(made)
 
 
-def _template(payloads: list[bytes], payload_type: int, *, stamped: int | None) -> Template:
+def _template(
+    payloads: list[bytes], payload_type: int, *, stamped: int | None, ends_at: int = -1
+) -> Template:
+    """Wrap payloads. ``ends_at``: a payload that ends an access unit before the last one does."""
     data = bytearray()
     starts: list[int] = []
     stamp = None
     for index, payload in enumerate(payloads):
         starts.append(len(data))
         # On the last packet of a unit stands the marker.
-        marked = payload_type | (0x80 if index == len(payloads) - 1 else 0)
+        marked = payload_type | (0x80 if index in (ends_at, len(payloads) - 1) else 0)
         data += struct.pack(">cBHBBHII", b"$", 0, _HEADER + len(payload), 0x80, marked, 0, 0, 0)
         data += payload
         if index == stamped:

@@ -26,6 +26,13 @@ _UDP_BURST = 24
 _UDP_PAUSE = 0.002
 _METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, SET_PARAMETER, TEARDOWN"
 
+_ALGORITHMS: dict[Auth, tuple[str, ...]] = {
+    Auth.DIGEST: (wire.MD5,),
+    Auth.SHA256: (wire.SHA256,),
+    Auth.EITHER: (wire.SHA256, wire.MD5),
+    Auth.BASIC: (),
+}
+
 
 @dataclass(slots=True)
 class Totals:
@@ -209,7 +216,10 @@ class Connection(asyncio.Protocol):
         if not self._is_allowed(request, stream):
             if "authorization" in request.headers:
                 self._hub.totals.refused_logins += 1
-            asked = wire.challenge(REALM, self._nonce)
+            asked = "\n".join(
+                wire.challenge(REALM, self._nonce, algorithm)
+                for algorithm in _ALGORITHMS[stream.spec.auth]
+            )
             if stream.spec.auth is Auth.BASIC:
                 asked = f'Basic realm="{REALM}"'
             return 401, {"WWW-Authenticate": asked}, b""
@@ -243,6 +253,7 @@ class Connection(asyncio.Protocol):
             nonce=self._nonce,
             user=spec.user,
             password=spec.password,
+            algorithms=_ALGORITHMS[spec.auth],
         )
 
     def _describe(

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +22,6 @@ from bidwitness.simulator.genlock import Genlock
 from bidwitness.simulator.http import HttpAnswer, HttpRequest, serve_http
 from bidwitness.simulator.loopfile import Loop
 from bidwitness.simulator.recipes import (
-    PictureRecipe,
     Recipe,
     SoundRecipe,
     picture_recipe,
@@ -38,12 +38,14 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Addresses:
     """Where to listen. Port 0 takes a free one. Each camera's ONVIF services have a port of
-    their own, a free one; probes are answered only if ``discovery_port`` is given."""
+    their own, a free one; probes are answered only if ``discovery_port`` is given. With a
+    ``certificate`` (PEM, with its key) the RTSP port speaks TLS."""
 
     host: str = "127.0.0.1"
     port: int = 0
     status_port: int = 0
     discovery_port: int | None = None
+    certificate: Path | None = None
 
 
 class Simulator:
@@ -83,7 +85,7 @@ class Simulator:
                     spec,
                     role,
                     self._genlock,
-                    self._pictures[picture_recipe(spec, role)],
+                    self._pictures[picture_recipe(spec, role), spec.sets],
                     self._sounds[sound] if sound else None,
                 )
         rtp, rtcp = _udp_pair(self._at.host)
@@ -99,7 +101,9 @@ class Simulator:
         host = self._at.host
         loop = asyncio.get_running_loop()
         self._servers.append(
-            await loop.create_server(lambda: Connection(self._hub), host, self._at.port)
+            await loop.create_server(
+                lambda: Connection(self._hub), host, self._at.port, ssl=self._tls()
+            )
         )
         self._servers.append(await serve_http(self._handle, host, self._at.status_port))
         for spec in self.specs:
@@ -112,6 +116,13 @@ class Simulator:
         if self._at.discovery_port is not None:
             devices = list(self._devices.values())
             self._discovery = await start_discovery(devices, host, self._at.discovery_port)
+
+    def _tls(self) -> ssl.SSLContext | None:
+        if self._at.certificate is None:
+            return None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self._at.certificate)
+        return context
 
     async def _ask_device(self, name: str, request: HttpRequest) -> HttpAnswer:
         return await self._devices[name].handle(request)
@@ -146,8 +157,11 @@ class Simulator:
             loops = await asyncio.to_thread(make_loops, recipes, self._cache, stop)
         finally:
             stop.set()
+        wanted = {
+            (picture_recipe(spec, role), spec.sets) for spec in self.specs for role in StreamRole
+        }
         self._pictures = {
-            r: PicturePart(loop) for r, loop in loops.items() if isinstance(r, PictureRecipe)
+            (recipe, sets): PicturePart(loops[recipe], sets) for recipe, sets in wanted
         }
         self._sounds = {
             r: SoundPart(loop) for r, loop in loops.items() if isinstance(r, SoundRecipe)
@@ -215,7 +229,8 @@ class Simulator:
         }
 
     def _urls(self, spec: CameraSpec) -> dict[StreamRole, str]:
-        base = f"rtsp://{self._at.host}:{self.rtsp_port}/{spec.name}"
+        scheme = "rtsps" if self._at.certificate else "rtsp"
+        base = f"{scheme}://{self._at.host}:{self.rtsp_port}/{spec.name}"
         return {role: f"{base}/{role.value}" for role in StreamRole}
 
     async def _handle(self, request: HttpRequest) -> HttpAnswer:
@@ -252,7 +267,7 @@ class Simulator:
                     height=fault.height,
                 )
                 loop: Loop = await asyncio.to_thread(make_loop, recipe, self._cache)
-                stream.change_picture(PicturePart(loop))
+                stream.change_picture(PicturePart(loop, stream.spec.sets))
             stream.set_fault(fault)
 
 

@@ -13,7 +13,7 @@ from bidwitness.words import StreamRole
 FPS = 25
 FRAME_US = 1_000_000 // FPS
 LOOP_SECONDS = 16
-"""A whole number of G.711 packets and of AAC frames of 1024 samples at 8 and 16 kHz."""
+"""A whole number of packets of 20 ms, and of AAC frames of 1024 samples at 8 and 16 kHz."""
 LOOP_FRAMES = LOOP_SECONDS * FPS
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
@@ -22,13 +22,31 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 class Codec(StrEnum):
     H264 = "h264"
     H265 = "h265"
+    MJPEG = "mjpeg"
 
 
 class Sound(StrEnum):
     ALAW = "alaw"
     ULAW = "ulaw"
     AAC = "aac"
+    L16 = "l16"
+    OPUS = "opus"
+    G726 = "g726"
     NONE = "none"
+
+
+class Sets(StrEnum):
+    """Where the parameter sets of H.264 and H.265 are told.
+
+    ``BOTH``: in the description and before each key frame, as most cameras do; ``DECLARED`` and
+    ``IN_BAND``: in one of them only; ``APART``: in band, as an access unit of their own with the
+    key frame's timestamp.
+    """
+
+    BOTH = "both"
+    DECLARED = "declared"
+    IN_BAND = "in_band"
+    APART = "apart"
 
 
 class Join(StrEnum):
@@ -39,9 +57,11 @@ class Join(StrEnum):
 
 
 class Auth(StrEnum):
-    """How the RTSP side asks for the password."""
+    """How the RTSP side asks for the password: Digest with MD5, with SHA-256, with either."""
 
     DIGEST = "digest"
+    SHA256 = "sha256"
+    EITHER = "either"
     BASIC = "basic"
 
 
@@ -53,7 +73,8 @@ class CameraSpec:
     loop. ``title`` is the text in the picture (the name, unless given): cameras of equal
     title and picture share one encoded loop. ``report_delay`` is how many seconds after PLAY
     the first RTCP sender report comes. ``wrap_seconds``: when, after the start, the 32 bits of
-    the picture's RTP timestamp begin anew (0: by chance, within 13 hours). Empty ``user`` means
+    the picture's RTP timestamp begin anew (0: by chance, within 13 hours). ``declared_fps`` is
+    what the description and the parameter sets say, whatever is sent. Empty ``user`` means
     no password.
 
     Raises ``InvalidInput`` for a value that cannot be served.
@@ -78,6 +99,8 @@ class CameraSpec:
     b_frames: int = 0
     report_delay: int = 0
     wrap_seconds: int = 0
+    declared_fps: int = FPS
+    sets: Sets = Sets.BOTH
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -97,6 +120,8 @@ class CameraSpec:
             raise _wrong("report_delay", "use 0 to 60 seconds")
         if not 0 <= self.wrap_seconds <= 3600:
             raise _wrong("wrap_seconds", "use 0 to 3600")
+        if not 1 <= self.declared_fps <= 120:
+            raise _wrong("declared_fps", "use 1 to 120")
 
     def size(self, role: StreamRole) -> tuple[int, int]:
         """Give width and height of a stream in pixels."""

@@ -15,13 +15,14 @@ from bidwitness.simulator.rtp import (
     sender_report,
     sound_templates,
 )
-from bidwitness.simulator.spec import FPS, FRAME_US, LOOP_FRAMES, CameraSpec, Join
+from bidwitness.simulator.spec import FPS, FRAME_US, LOOP_FRAMES, CameraSpec, Join, Sets
 from bidwitness.simulator.stamps import FrameStamp, stamp_text
 from bidwitness.words import StreamRole
 
 PICTURE, SOUND = 0, 1
 PICTURE_TYPE = 96
-_SOUND_TYPES = {"alaw": 8, "ulaw": 0, "aac": 97}
+JPEG_TYPE = 26
+_SOUND_TYPES = {"alaw": 8, "ulaw": 0, "aac": 97, "l16": 98, "opus": 99, "g726": 100}
 _TICKS = PICTURE_RATE // FPS
 _REPORT_FRAMES = 5 * FPS
 
@@ -41,9 +42,10 @@ class Wire(Protocol):
 class PicturePart:
     """A picture loop cut for sending; shared by all cameras that show the same picture."""
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: Loop, sets: Sets = Sets.BOTH) -> None:
         self.header = loop.header
-        self.templates = picture_templates(loop, PICTURE_TYPE)
+        self.type = JPEG_TYPE if loop.header["codec"] == "mjpeg" else PICTURE_TYPE
+        self.templates = picture_templates(loop, self.type, sets)
         self.keys = frozenset(loop.header["keys"])
         self.shown: list[int] = loop.header["shown"]
         # With B-frames a unit is sent once the frame it shows has been taken.

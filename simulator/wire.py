@@ -71,11 +71,11 @@ def take_request(buffer: bytearray) -> Request | None:
 
 
 def answer(status: int, cseq: str, headers: dict[str, str], body: bytes = b"") -> bytes:
-    """Give an answer as bytes."""
+    """Give an answer as bytes. A header that is there more than once has a line for each."""
     if body:
         headers = {**headers, "Content-Length": str(len(body))}
     lines = [f"RTSP/1.0 {status} {REASONS[status]}", f"CSeq: {cseq}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines += [f"{k}: {line}" for k, value in headers.items() for line in value.split("\n")]
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
 
 
@@ -112,9 +112,12 @@ def _pair(text: str) -> tuple[int, int] | None:
     return int(first), int(second) if second else int(first) + 1
 
 
-def challenge(realm: str, nonce: str) -> str:
+MD5, SHA256 = "MD5", "SHA-256"
+
+
+def challenge(realm: str, nonce: str, algorithm: str = MD5) -> str:
     """Give the header that asks for Digest authentication."""
-    return f'Digest realm="{realm}", nonce="{nonce}", algorithm=MD5'
+    return f'Digest realm="{realm}", nonce="{nonce}", algorithm={algorithm}'
 
 
 def is_basic_authorized(header: str, *, user: str, password: str) -> bool:
@@ -125,22 +128,34 @@ def is_basic_authorized(header: str, *, user: str, password: str) -> bool:
 
 
 def is_authorized(
-    header: str, method: str, *, realm: str, nonce: str, user: str, password: str
+    header: str,
+    method: str,
+    *,
+    realm: str,
+    nonce: str,
+    user: str,
+    password: str,
+    algorithms: tuple[str, ...] = (MD5,),
 ) -> bool:
-    """Check an Authorization header (RFC 2617 and 7616, MD5, with or without qop=auth)."""
+    """Check an Authorization header (RFC 2617 and 7616, with or without qop=auth)."""
     scheme, _, rest = header.partition(" ")
     given = {name: quoted or bare for name, quoted, bare in _PAIR.findall(rest)}
     if scheme.lower() != "digest" or given.get("nonce") != nonce or given.get("username") != user:
         return False
-    a1 = _md5(f"{user}:{realm}:{password}")
-    a2 = _md5(f"{method}:{given.get('uri', '')}")
+    algorithm = given.get("algorithm", MD5)
+    if algorithm not in algorithms:
+        return False
+    a1 = _digest(algorithm, f"{user}:{realm}:{password}")
+    a2 = _digest(algorithm, f"{method}:{given.get('uri', '')}")
     middle = nonce
     if given.get("qop") == "auth":
         middle = f"{nonce}:{given.get('nc', '')}:{given.get('cnonce', '')}:auth"
-    expected = _md5(f"{a1}:{middle}:{a2}")
+    expected = _digest(algorithm, f"{a1}:{middle}:{a2}")
     return hmac.compare_digest(expected, given.get("response", "").lower())
 
 
-def _md5(text: str) -> str:
-    # Digest authentication of cameras is MD5 by its standard.
+def _digest(algorithm: str, text: str) -> str:
+    if algorithm == SHA256:
+        return hashlib.sha256(text.encode()).hexdigest()
+    # What nearly all cameras speak.
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()

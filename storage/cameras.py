@@ -30,6 +30,7 @@ from bidwitness.words import RoomKind, StreamRole
 
 # A stream with a fragment younger than this is being recorded.
 RECORDED_LATELY_US = 10_000_000
+ALLOWANCES = ("basic_in_clear", "unproven_certificate")
 _PASSWORD_IN_PATH = re.compile(r"(?i)(?<![a-z])(?:password|passwd|pwd)=[^&/?;_]")
 
 
@@ -60,6 +61,8 @@ class CameraWish:
     without_sub: bool = False
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    basic_in_clear: bool | None = None
+    unproven_certificate: bool | None = None
     onvif_address: str | None = None
     profiles: Mapping[StreamRole, FoundProfile] = field(default_factory=dict)
 
@@ -109,6 +112,8 @@ def create_camera(orm: Orm, who: Who, at_us: int, secrets: SecretBox, wish: Came
         name=name,
         onvif_address=wish.onvif_address,
         username=username or None,
+        basic_in_clear=bool(wish.basic_in_clear),
+        unproven_certificate=bool(wish.unproven_certificate),
         enabled=wish.enabled is not False,
         created_us=at_us,
     )
@@ -128,7 +133,12 @@ def create_camera(orm: Orm, who: Who, at_us: int, secrets: SecretBox, wish: Came
             )
         )
     orm.flush()
-    facts = {"name": name, "room": room.id, "addresses": [str(a) for a in wish.streams.values()]}
+    facts = {
+        "name": name,
+        "room": room.id,
+        "addresses": [str(a) for a in wish.streams.values()],
+        "allowed": [what for what in ALLOWANCES if getattr(camera, what)],
+    }
     leave_audit_entry(orm, who, "camera.create", f"camera:{camera.id}", at_us, facts=facts)
     return get_camera(orm, camera.id)
 
@@ -136,7 +146,8 @@ def create_camera(orm: Orm, who: Who, at_us: int, secrets: SecretBox, wish: Came
 def change_camera(
     orm: Orm, who: Who, at_us: int, secrets: SecretBox, camera_id: str, wish: CameraWish
 ) -> Camera:
-    """Change what ``wish`` names. A new host or port forgets the stored password.
+    """Change what ``wish`` names. A new host or port forgets the stored password, and what was
+    allowed to do with the old one.
 
     Raises ``NotFound``; ``InvalidInput`` as ``create_camera`` does; ``Conflict`` for an act that
     would stop a pull while a session is due in the room, or move a camera that has footage.
@@ -157,8 +168,12 @@ def change_camera(
         changed.append("enabled")
     changed += _change_streams(orm, camera, wish, at_us)
     changed += _change_login(secrets, camera, wish, moved="address" in changed)
+    changed += _change_allowances(camera, wish, moved="address" in changed)
     if changed:
-        facts = {"changed": sorted(set(changed))}
+        facts = {
+            "changed": sorted(set(changed)),
+            "allowed": [what for what in ALLOWANCES if getattr(camera, what)],
+        }
         leave_audit_entry(orm, who, "camera.change", f"camera:{camera.id}", at_us, facts=facts)
     orm.flush()
     orm.expire(camera)
@@ -337,6 +352,15 @@ def _change_login(
         elif password != _known(camera, secrets):
             camera.secret = secrets.seal(password, about_camera(camera.id))
     return ["login"] if (camera.username, camera.secret) != before else []
+
+
+def _change_allowances(camera: Camera, wish: CameraWish, *, moved: bool) -> list[str]:
+    before = [getattr(camera, what) for what in ALLOWANCES]
+    wishes = (wish.basic_in_clear, wish.unproven_certificate)
+    for what, wished in zip(ALLOWANCES, wishes, strict=True):
+        if wished is not None or moved:
+            setattr(camera, what, bool(wished))
+    return ["allowed"] if [getattr(camera, what) for what in ALLOWANCES] != before else []
 
 
 def _known(camera: Camera, secrets: SecretBox) -> str | None:

@@ -32,6 +32,9 @@ class WantedStream:
     cuts: tuple[int, ...] = ()
     # Frames a second that the camera says of the profile, if it was found by ONVIF.
     declared_fps: int | None = None
+    # What somebody has allowed to do with this camera.
+    basic_in_clear: bool = False
+    unproven_certificate: bool = False
 
     @property
     def secret_about(self) -> str:
@@ -52,7 +55,11 @@ def camera_address(wanted: WantedStream, secrets: SecretBox) -> CameraAddress:
     sealed = wanted.secret
     password = secrets.open(sealed, wanted.secret_about) if sealed is not None else ""
     try:
-        return parse_camera_address(wanted.address).with_login(wanted.username or "", password)
+        address = parse_camera_address(wanted.address).with_login(wanted.username or "", password)
+        return address.allowing(
+            basic_in_clear=wanted.basic_in_clear,
+            unproven_certificate=wanted.unproven_certificate,
+        )
     except InvalidInput as error:
         raise DamageFound(
             f"Stream {wanted.stream_id} has no usable address: {error.detail}"

@@ -44,6 +44,8 @@ def wanted_streams(orm: Orm, now_us: int) -> list[WantedStream]:
             record_sound=stream.role is StreamRole.MAIN or camera.id not in with_main,
             cuts=tuple(sorted(cuts.get(room.id, set()) | cuts.get(stream.id, set()))),
             declared_fps=fps,
+            basic_in_clear=camera.basic_in_clear,
+            unproven_certificate=camera.unproven_certificate,
         )
         for stream, camera, room, fps in rows
     ]

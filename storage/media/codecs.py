@@ -10,7 +10,7 @@ _FIXED = {b"fLaC": "flac", b"Opus": "opus"}
 def codec_of(entry: bytes, children: Mapping[bytes, bytes]) -> str:
     """Name the codec of a sample entry by its type and the boxes in it.
 
-    Gives for example ``avc1.640028``, ``hev1.1.6.L93.B0``, ``mp4a.40.2`` or ``flac``. Raises
+    Gives for example ``avc1.640028``, ``hev1.1.6.L93.B0``, ``mp4v.6C`` (JPEG), ``mp4a.40.2``, ``flac`` or ``opus``. Raises
     ``DamageFound`` for an entry that lacks its configuration or is not known.
     """
     if entry in _FIXED:
@@ -23,6 +23,8 @@ def codec_of(entry: bytes, children: Mapping[bytes, bytes]) -> str:
             return f"{entry.decode()}.{_hevc(children[b'hvcC'])}"
         if entry == b"mp4a":
             return f"mp4a.40.{_aac_object_type(children[b'esds'])}"
+        if entry == b"mp4v":
+            return f"mp4v.{_object_type(children[b'esds']):02X}"
     except (KeyError, IndexError):
         raise DamageFound(f"The sample entry {entry!r} lacks its configuration.") from None
     raise DamageFound(f"The sample entry {entry!r} is not known.")
@@ -41,11 +43,25 @@ def _hevc(record: bytes) -> str:
     return f"{space}{head & 0x1F}.{reversed_flags:X}.{tier}{level}{tail}"
 
 
+def _object_type(esds: bytes) -> int:
+    """Read what kind of object an ES descriptor is of (ISO/IEC 14496-1, 7.2.6.6)."""
+    return esds[_descend(esds, ((0x03, 3), (0x04, 0)))]
+
+
 def _aac_object_type(esds: bytes) -> int:
     """Read the audio object type in an ES descriptor (ISO/IEC 14496-1, 7.2.6)."""
-    at = 4
     # ES_Descriptor > DecoderConfigDescriptor > DecoderSpecificInfo
-    for tag, skip in ((0x03, 3), (0x04, 13), (0x05, 0)):
+    at = _descend(esds, ((0x03, 3), (0x04, 13), (0x05, 0)))
+    kind = esds[at] >> 3
+    if kind == 31:
+        kind = 32 + ((esds[at] & 7) << 3 | esds[at + 1] >> 5)
+    return kind
+
+
+def _descend(esds: bytes, path: tuple[tuple[int, int], ...]) -> int:
+    """Give where the innermost of nested descriptors (tag, bytes to pass over) has its body."""
+    at = 4
+    for tag, skip in path:
         if esds[at] != tag:
             raise IndexError
         at += 1
@@ -55,7 +71,4 @@ def _aac_object_type(esds: bytes) -> int:
         if tag == 0x03 and esds[at + 2]:
             raise IndexError  # flags we never write: dependency, URL, OCR
         at += skip
-    kind = esds[at] >> 3
-    if kind == 31:
-        kind = 32 + ((esds[at] & 7) << 3 | esds[at + 1] >> 5)
-    return kind
+    return at

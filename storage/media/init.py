@@ -8,20 +8,24 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bidwitness.errors import DamageFound
 from bidwitness.storage.media.bits import BitReader
 from bidwitness.words import Medium
 
 _MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 _LANGUAGE = 0x55C4  # "und"
 FLAC_BITS = 16
+# Object type and stream type: AAC is an audio stream, JPEG a visual one.
+_AAC, _JPEG = (0x40, 0x15), (0x6C, 0x11)
 
 
 @dataclass(frozen=True, slots=True)
 class TrackSpec:
     """What an init says of a track.
 
-    ``entry`` is the sample entry (``avc1``, ``hev1``, ``mp4a``, ``fLaC``), ``config`` the body of
-    its configuration: ``avcC``, ``hvcC``, AudioSpecificConfig or STREAMINFO.
+    ``entry`` is the sample entry (``avc1``, ``hev1``, ``mp4v``, ``mp4a``, ``fLaC``, ``Opus``),
+    ``config`` the body of its configuration: ``avcC``, ``hvcC``, nothing for JPEG,
+    AudioSpecificConfig, STREAMINFO or ``dOps``.
     """
 
     id: int
@@ -55,6 +59,17 @@ def flac_config(rate: int, channels: int, block: int) -> bytes:
     """
     packed = rate << 44 | (channels - 1) << 41 | (FLAC_BITS - 1) << 36
     return struct.pack(">HH6xQ16x", block, block, packed)
+
+
+def opus_config(head: bytes) -> bytes:
+    """Give the body of ``dOps`` out of an OpusHead (RFC 7845, 5.1), which counts in little endian.
+
+    Raises ``DamageFound`` for anything but mono or stereo in one stream (mapping family 0).
+    """
+    if len(head) < 19 or head[:8] != b"OpusHead" or head[18]:
+        raise DamageFound("The stream's Opus is not of a kind that is known.")
+    channels, skip, rate, gain = struct.unpack_from("<BHIh", head, 9)
+    return struct.pack(">BBHIhB", 0, channels, skip, rate, gain, 0)
 
 
 def aac_format(config: bytes) -> tuple[int, int]:
@@ -117,11 +132,13 @@ def _trak(track: TrackSpec) -> bytes:
 
 
 def _picture_entry(track: TrackSpec) -> bytes:
-    box = {"avc1": b"avcC", "hev1": b"hvcC"}[track.entry]
     head = struct.pack(
         ">6xH16xHHIIIH32xHH",
         *(1, track.width, track.height, 0x00480000, 0x00480000, 0, 1, 24, 0xFFFF),
     )
+    if track.entry == "mp4v":
+        return _box(b"mp4v", head, _esds(track.id, _JPEG))
+    box = {"avc1": b"avcC", "hev1": b"hvcC"}[track.entry]
     return _box(track.entry.encode(), head, _box(box, track.config))
 
 
@@ -132,15 +149,19 @@ def _sound_entry(track: TrackSpec) -> bytes:
     if track.entry == "fLaC":
         block = struct.pack(">I", 0x80 << 24 | len(track.config)) + track.config
         return _box(b"fLaC", head, _full(b"dfLa", block))
-    return _box(b"mp4a", head, _esds(track.id, track.config))
+    if track.entry == "Opus":
+        return _box(b"Opus", head, _box(b"dOps", track.config))
+    return _box(b"mp4a", head, _esds(track.id, _AAC, track.config))
 
 
 def _descriptor(tag: int, body: bytes) -> bytes:
     return bytes((tag, len(body))) + body
 
 
-def _esds(track: int, config: bytes) -> bytes:
-    """Give the ES descriptor of AAC (ISO/IEC 14496-1, 7.2.6.5): audio, AAC, no rates said."""
-    decoder = struct.pack(">BB3xII", 0x40, 0x15, 0, 0) + _descriptor(0x05, config)
+def _esds(track: int, kind: tuple[int, int], config: bytes = b"") -> bytes:
+    """Give the ES descriptor (ISO/IEC 14496-1, 7.2.6.5) of a kind of object; no rates said."""
+    decoder = struct.pack(">BB3xII", *kind, 0, 0)
+    if config:
+        decoder += _descriptor(0x05, config)
     stream = struct.pack(">HB", track & 0xFFFF, 0) + _descriptor(0x04, decoder)
     return _full(b"esds", _descriptor(0x03, stream + _descriptor(0x06, b"\x02")))

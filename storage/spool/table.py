@@ -31,7 +31,7 @@ class OpenHeader:
     """What is known of a segment when it begins.
 
     ``tracks``: (track id, medium, codec as RFC 6381, ticks a second), in the order of the init;
-    ``source_codec`` is G.711's name if the sound came as that. ``missing`` is the cause for which
+    ``source_codec`` is G.711's or PCM's name if the sound came as that. ``missing`` is the cause for which
     footage was missing before a run's first segment, if it was.
     """
 

@@ -122,6 +122,29 @@ def test_a_new_place_forgets_the_password(
         assert answer.json()["has_password"] is kept
 
 
+def test_what_is_risky_is_allowed_for_one_camera_at_one_place(api: RunningApi) -> None:
+    def allowed(answer: httpx.Response) -> tuple[bool, bool]:
+        said = answer.json()
+        return said["basic_in_clear"], said["unproven_certificate"]
+
+    with api.as_user("root", Role.SYSTEM_ADMIN) as client:
+        created = client.post("/api/v1/cameras", json=camera_body(a_room(client)))
+        assert allowed(created) == (False, False)
+        at = f"/api/v1/cameras/{created.json()['id']}"
+        changed = client.patch(at, json={"basic_in_clear": True, "unproven_certificate": True})
+        assert allowed(changed) == (True, True)
+        assert allowed(client.patch(at, json={"name": "other"})) == (True, True)
+        with api.database.read() as orm:
+            dialled = camera_address(wanted_streams(orm, 0)[0], api.parts.secrets)
+            assert dialled.basic_in_clear and dialled.unproven_certificate
+            entries = orm.scalars(select(AuditEntry).where(AuditEntry.action == "camera.change"))
+            assert ["basic_in_clear", "unproven_certificate"] in [
+                (entry.facts or {}).get("allowed") for entry in entries
+            ]
+        moved = {"source_url": "rtsp://192.0.2.8/main", "sub_url": "rtsp://192.0.2.8/sub"}
+        assert allowed(client.patch(at, json=moved)) == (False, False)
+
+
 def test_sending_everything_again_changes_nothing(api: RunningApi) -> None:
     """The recorder must not connect anew because a form was saved."""
     with api.as_user("root", Role.SYSTEM_ADMIN) as client:

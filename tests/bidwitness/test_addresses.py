@@ -56,6 +56,7 @@ def test_anything_else_is_refused_and_the_field_is_named(text: str) -> None:
             "rtsph://10.0.0.5/s?a=1&b=2",
             "rtsp://10.0.0.5:80/s?a=1&b=2",
         ),
+        ("rtspu://10.0.0.5/s", "rtspu://10.0.0.5/s", "rtsp://10.0.0.5:554/s"),
         ("rtsp://[fe80::0:5]:9/x", "rtsp://[fe80::5]:9/x", "rtsp://[fe80::5]:9/x"),
         ("rtsp://10.0.0.5/频道", "rtsp://10.0.0.5/%E9%A2%91%E9%81%93", None),
     ],
@@ -87,6 +88,12 @@ def test_an_at_sign_in_the_password_as_typed() -> None:
 def test_a_login_that_the_library_would_cut_off_is_refused() -> None:
     with pytest.raises(InvalidInput, match="too long"):
         parse_camera_address("rtsp://10.0.0.5/").with_login("admin", "x" * 200)
+
+
+def test_a_user_name_that_rtsp_cannot_say_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="no user name with a colon") as caught:
+        parse_camera_address("rtsp://10.0.0.5/").with_login("a:b", "x")
+    assert list(caught.value.fields) == ["username"]
 
 
 @given(st.text(max_size=60))

@@ -20,6 +20,7 @@ def cameras() -> Iterator[RunningSimulator]:
     specs = [
         small_camera("guarded", user="op", password=PASSWORD, sound="alaw"),
         small_camera("open", sound="none"),
+        small_camera("odd", codec="mjpeg", sound="g726"),
     ]
     with running_simulator(specs) as simulator:
         yield simulator
@@ -39,6 +40,15 @@ def test_a_stream_says_what_it_carries(cameras: RunningSimulator) -> None:
     assert stream.gop_seconds == pytest.approx(1, abs=0.05)
     assert stream.sound == "G.711A" and found.browser_playable and found.messages == ()
     assert stream.url == cameras.url("guarded", login=False)
+
+
+def test_what_cannot_be_kept_or_played_is_said(cameras: RunningSimulator) -> None:
+    found = probe.probe_camera(parse_camera_address(cameras.url("odd")), allow_loopback=True)
+    (stream,) = found.streams
+    assert (stream.codec, stream.sound) == ("mjpeg", "G.726") and not found.browser_playable
+    picture, sound = found.messages
+    assert "MJPEG is recorded as it is, but no browser plays it" in picture
+    assert "its sound is G.726, which cannot be kept. Set the camera's sound to G.711" in sound
 
 
 def test_each_way_to_fail_has_one_clear_message(cameras: RunningSimulator) -> None:

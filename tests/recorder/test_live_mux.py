@@ -1,14 +1,18 @@
 """What a live viewer gets, decoded: every picture with its number, every sample of sound."""
 
 import io
+import json
+from dataclasses import replace
 from itertools import pairwise
 
 import av
 import numpy as np
 import pytest
 from support.clips import TICK, aac_packets, make_clip, picture_number
+from support.clock import FakeClock
 from support.stored import decode
 
+from bidwitness.recorder.live_hub import Viewer
 from bidwitness.recorder.live_mux import LiveFragment, PictureMux, SoundMux, mux_of
 from bidwitness.recorder.packets import Packet, SourceTrack
 from bidwitness.storage.media import g711
@@ -62,6 +66,45 @@ def test_nothing_before_the_first_key_frame() -> None:
     mux = PictureMux(SourceTrack(Medium.PICTURE, "h264", 90_000))
     fragments = run(mux, pictures()[7:])
     assert numbers(mux, fragments) == list(range(25, 60))
+
+
+def test_a_viewer_gets_another_init_with_another_size() -> None:
+    smaller = make_clip("h264", frames=60, gop=25, size=120).pictures
+    packets = [
+        replace(packet, data=smaller[number].data) if number >= 25 else packet
+        for number, packet in enumerate(pictures())
+    ]
+    mux = PictureMux(SourceTrack(Medium.PICTURE, "h264", 90_000))
+    viewer = Viewer(Medium.PICTURE, FakeClock())
+    for packet in packets:
+        for fragment in mux.push(packet):
+            assert mux.init is not None
+            viewer.fragment(mux.init, fragment)
+    sent = [message for _, _, message in viewer._queue]
+    # What is queued for her begins anew with the other size.
+    hello = json.loads(sent[0])
+    assert (hello["width"], hello["height"]) == (212, 120)
+    shown = b"".join(message for message in sent[1:] if isinstance(message, bytes))
+    assert [picture_number(image) for _, image in decode(shown).pictures] == list(range(25, 60))
+
+
+def test_sound_that_is_not_g711() -> None:
+    """Opus as it came; PCM to the last bit."""
+    samples = np.arange(-8000, 8000, dtype=np.int16)
+    pcm = samples.astype(">i2").tobytes()
+    mux = SoundMux(SourceTrack(Medium.SOUND, "pcm_s16be", 16_000, channels=1))
+    sounds = [
+        Packet(1, pcm[i : i + 640], i // 2, i // 2, 320, True, i) for i in range(0, 32_000, 640)
+    ]
+    fragments = run(mux, sounds)
+    assert mux.init is not None and mux.init.codecs == "flac"
+    data = mux.init.data + b"".join(fragment.data for fragment in fragments)
+    assert np.array_equal(decode(data).samples, samples)
+    head = bytes.fromhex("4f707573486561640102000080bb0000000000")
+    opus = SoundMux(SourceTrack(Medium.SOUND, "opus", 48_000, head, 2))
+    (fragment,) = run(opus, [Packet(1, b"\x78opus", 0, 0, 0, True, 0)])
+    assert opus.init is not None and opus.init.codecs == "opus"
+    assert fragment.data.endswith(b"\x78opus") and read_fragment(fragment.data).duration == 960
 
 
 def test_parameter_sets_of_their_own_belong_to_the_next_picture() -> None:
@@ -120,7 +163,8 @@ def test_aac_as_it_came() -> None:
 
 def test_what_cannot_be_shown_is_not() -> None:
     tracks = (
-        SourceTrack(Medium.PICTURE, "mjpeg", 90_000),
+        SourceTrack(Medium.PICTURE, "vp8", 90_000),
+        SourceTrack(Medium.SOUND, "adpcm_g726le", 8000),
         SourceTrack(Medium.SOUND, "opus", 48_000),
     )
     assert mux_of(tracks, Medium.PICTURE) is None

@@ -7,16 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.clips import picture_number
+from support.clips import make_clip, picture_number
 from support.desk import UTC0, Desk
 from support.fake_source import FRAME_US, START_US, FakeCamera, during, stamped, without
 from support.stored import decode, ffmpeg_words
 
-from bidwitness.recorder.packets import Packet, SourceLost
+from bidwitness.recorder.packets import Packet
 from bidwitness.recorder.segmenter import FRAGMENT_US
 from bidwitness.storage.media import g711
 from bidwitness.storage.media.boxes import read_samples, split_pieces
-from bidwitness.words import GapCause
 
 SECOND = 1_000_000
 
@@ -246,18 +245,34 @@ def test_a_camera_without_the_sound_that_is_wanted(tmp_path: Path) -> None:
     assert sum(g.end - g.start for g in left.gaps) == 10 * SECOND
 
 
-def test_another_picture_size_ends_the_run(tmp_path: Path) -> None:
-    camera = FakeCamera(sound=None)
-    desk = Desk.on(tmp_path)
-    segmenter = desk.segmenter(camera.tracks)
-    other = FakeCamera(sound=None, codec="h264", gop=24).packets()[0]
-    desk.play(segmenter, camera.packets()[:60])
-    changed = replace(other, data=other.data.replace(b"\x67\x42", b"\x67\x43", 1))
-    with pytest.raises(SourceLost) as caught:
-        segmenter.push(changed)
-    assert caught.value.cause is GapCause.SOURCE_CHANGED
-    desk.finish(segmenter)
-    assert sum(m.frames for s in desk.left().segments for m in s.media) == 60
+@pytest.mark.parametrize("apart", [False, True])
+def test_another_picture_size_has_another_init_in_the_same_run(tmp_path: Path, apart: bool) -> None:
+    camera = FakeCamera()
+    smaller = make_clip(frames=250, size=120).pictures
+    packets: list[Packet] = []
+    number = -1
+    for packet in camera.packets():
+        number += packet.track == 0
+        if packet.track == 0 and number >= 50:
+            packet = replace(packet, data=smaller[number].data)
+            if apart and packet.key:
+                at = packet.data.index(b"\0\0\1\x65")
+                packets.append(replace(packet, data=packet.data[:at]))
+                packet = replace(packet, data=packet.data[at:])
+        packets.append(packet)
+    left = recorded(tmp_path, camera, packets).left()
+    first, second = left.segments[:2]
+    # The change came after two seconds, long before the first segment's end.
+    assert second.run == first.run and second.init != first.init
+    assert first.wall == (UTC0, UTC0 + 2 * SECOND) and second.wall[0] == first.wall[1]
+    assert {s.init for s in left.segments[1:]} == {second.init}
+    assert left.gaps == []
+    parts = [path.read_bytes() for path in left.paths]
+    after = parts[1] + b"".join(p.data for d in parts[2:] for p in list(split_pieces([d]))[1:])
+    seen = [image for data in (parts[0], after) for _, image in decode(data).pictures]
+    assert [picture_number(image) for image in seen] == list(range(250))
+    assert [image.shape[0] for image in seen] == [160] * 50 + [120] * 200
+    assert ffmpeg_words(parts[0]) == ffmpeg_words(after) == ""
 
 
 def test_a_burst_at_the_beginning_is_placed_when_it_was_sent(tmp_path: Path) -> None:

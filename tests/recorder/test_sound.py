@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.clips import aac_packets
 
-from bidwitness.recorder.sound import AacTrack, G711Track, SoundChunk
+from bidwitness.recorder.sound import CopiedTrack, FlacTrack, SoundChunk
 from bidwitness.storage.media import g711
 
 RATE = 8000
 PACKET = 160
 
 
-def flac_samples(chunk: SoundChunk, track: G711Track) -> np.ndarray:
+def flac_samples(chunk: SoundChunk, track: FlacTrack) -> np.ndarray:
     """Decode one chunk with nothing but itself and the init's configuration."""
     decoder = av.CodecContext.create("flac", "r")
     decoder.extradata = track.spec(2).config
@@ -34,7 +34,7 @@ def flac_samples(chunk: SoundChunk, track: G711Track) -> np.ndarray:
 def test_every_byte_is_rebuilt_from_flac_and_equals_its_digest(
     codec: str, packets: list[bytes], cuts: set[int]
 ) -> None:
-    track = G711Track(codec, RATE, 1)
+    track = FlacTrack(codec, RATE, 1)
     chunks: list[SoundChunk] = []
     at = 80_000
     for number, data in enumerate(packets):
@@ -57,7 +57,7 @@ def test_every_byte_is_rebuilt_from_flac_and_equals_its_digest(
 
 
 def test_fragments_are_made_in_batches() -> None:
-    track = G711Track(g711.ALAW, RATE, 1)
+    track = FlacTrack(g711.ALAW, RATE, 1)
     chunks = [c for n in range(100) for c in track.push(bytes(PACKET), n * PACKET, PACKET)]
     assert [chunk.duration for chunk in chunks] == [2880] * 5
     assert all(len(chunk.samples) == 5 for chunk in chunks)
@@ -65,14 +65,14 @@ def test_fragments_are_made_in_batches() -> None:
 
 @pytest.mark.parametrize("hole", [1600, 80_000])
 def test_a_hole_in_the_sound_stays_a_hole(hole: int) -> None:
-    track = G711Track(g711.ALAW, RATE, 1)
+    track = FlacTrack(g711.ALAW, RATE, 1)
     chunks = list(track.push(bytes(500), 0, 500)) + list(track.push(bytes(500), 500 + hole, 500))
     chunks += track.flush()
     assert [(chunk.dts, chunk.duration) for chunk in chunks] == [(0, 500), (500 + hole, 500)]
 
 
 def test_jitter_of_stamps_moves_no_sample() -> None:
-    track = G711Track(g711.ALAW, RATE, 1)
+    track = FlacTrack(g711.ALAW, RATE, 1)
     chunks: list[SoundChunk] = []
     for number in range(60):
         chunks += track.push(bytes(PACKET), 8000 + number * PACKET + number % 3 * 40, PACKET)
@@ -82,7 +82,7 @@ def test_jitter_of_stamps_moves_no_sample() -> None:
 
 
 def test_the_configuration_is_the_encoders_own() -> None:
-    track = G711Track(g711.ALAW, RATE, 1)
+    track = FlacTrack(g711.ALAW, RATE, 1)
     spec = track.spec(2)
     theirs = track._encoder.extradata
     assert theirs is not None
@@ -93,7 +93,7 @@ def test_the_configuration_is_the_encoders_own() -> None:
 
 def test_aac_frames_are_kept_as_they_came() -> None:
     config, frames = aac_packets(rate=16000)
-    track = AacTrack(config, 16000)
+    track = CopiedTrack("mp4a", config, 16000, 1, 1024)
     chunks: list[SoundChunk] = []
     for number, frame in enumerate(frames):
         chunks += track.push(frame, 160_000 + number * 1024, 1024)

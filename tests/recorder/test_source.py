@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from support.simulator import RunningSimulator, running_simulator, small_camera
@@ -15,7 +17,7 @@ from bidwitness.addresses import CameraAddress, parse_camera_address
 from bidwitness.clock import SystemClock
 from bidwitness.errors import BidWitnessError, CameraError, InvalidInput
 from bidwitness.recorder.packets import SourceLost
-from bidwitness.recorder.source import RtspOpener
+from bidwitness.recorder.source import RtspOpener, RtspSource
 from bidwitness.words import GapCause, Medium
 
 PASSWORD = "p@:/#?密 码"
@@ -127,6 +129,13 @@ def test_not_a_camera(data: bytes, message: str) -> None:
     with answering(data) as port:
         said = refusal(parse_camera_address(f"rtsp://u:secret@127.0.0.1:{port}/x"))
     assert said.startswith(message) and "secret" not in said
+
+
+def test_a_microphone_alone_is_refused() -> None:
+    streams = SimpleNamespace(video=(), audio=(object(),))
+    container: Any = SimpleNamespace(streams=streams)
+    with pytest.raises(CameraError, match="give the address of a stream that has a picture too"):
+        RtspSource(container, "192.0.2.7", SystemClock(), with_sound=True)
 
 
 def test_loopback_is_refused_outside_tests(simulator: RunningSimulator) -> None:

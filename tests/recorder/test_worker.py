@@ -5,11 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.clips import picture_number
 from support.clock import FakeClock
 from support.desk import STREAM, Left
 from support.fake_source import FakeCamera, FakeSource, during
-from support.stored import decode
 
 from bidwitness.addresses import CameraAddress, parse_camera_address
 from bidwitness.errors import CameraError, InvalidInput
@@ -309,30 +307,22 @@ def test_two_recorders_never_write_one_stream(tmp_path: Path) -> None:
     assert second.dialled == []
 
 
-def test_a_picture_that_changes_is_recorded_on_in_a_new_run(tmp_path: Path) -> None:
+def test_a_camera_that_comes_back_with_another_coding_has_changed(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     stage.dialling_us = 300_000
-    small = FakeCamera(seconds=5, sound=None)
-    other = FakeCamera(seconds=5, sound=None, codec="h264", gop=24)
-    changed = [
-        replace(
-            p, data=p.data.replace(b"\x67\x42", b"\x67\x43"), arrived_us=p.arrived_us + 5 * SECOND
-        )
-        for p in other.packets()
+    cameras = [
+        FakeCamera(seconds=5),
+        FakeCamera(seconds=5, codec="hevc"),
+        FakeCamera(seconds=5, codec="hevc", sound="aac"),
+        FakeCamera(seconds=5, codec="hevc", sound="aac"),
     ]
-    left = stage.run(
-        FakeSource(small, small.packets() + changed), FakeSource(FakeCamera(seconds=4, sound=None))
-    )
-    assert causes(left, stage)[0][0] == "source_changed"
-    # Dialled again without waiting.
-    assert stage.waits[0] == 1 and len(stage.dialled) == 3
-    first = [s for s in left.segments if s.run == left.segments[0].run]
-    frames = [
-        picture_number(image)
-        for path in left.paths[: len(first)]
-        for _, image in decode(path.read_bytes()).pictures
-    ]
-    assert frames == list(range(125))
+    left = stage.run(*(FakeSource(camera) for camera in cameras))
+    found = causes(left, stage)
+    changed = "source_changed"
+    assert [cause for cause, _, _ in found[:3]] == [changed, changed, "network"]
+    # A second of back-off and the dialling: within two seconds and one GOP.
+    assert all(round(end - start, 1) <= 2 for _, start, end in found[:2])
+    assert [segment.tracks[0].codec[:4] for segment in left.segments[:3:2]] == ["avc1", "hev1"]
 
 
 def test_a_camera_that_changes_all_the_time_is_not_dialled_in_a_storm(tmp_path: Path) -> None:

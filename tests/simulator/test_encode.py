@@ -36,7 +36,7 @@ def access_units(loop: Loop) -> list[bytes]:
 
 
 @pytest.mark.parametrize("b_frames", [0, 2])
-@pytest.mark.parametrize("codec", Codec)
+@pytest.mark.parametrize("codec", [Codec.H264, Codec.H265])
 def test_two_rounds_decode_without_a_word_and_count_on(
     kept: Path, codec: Codec, b_frames: int
 ) -> None:
@@ -48,6 +48,14 @@ def test_two_rounds_decode_without_a_word_and_count_on(
         images += context.decode(None)
     assert [read_bars(i.to_ndarray(format="gray")) for i in images] == [*range(LOOP_FRAMES)] * 2
     assert not said
+
+
+def test_jpeg_pictures_say_their_number(kept: Path) -> None:
+    loop = make_loop(replace(SMALL, codec=Codec.MJPEG), kept)
+    assert loop.header["keys"] == list(range(LOOP_FRAMES))
+    context = av.CodecContext.create("mjpeg", "r")
+    images = [i for (data,) in loop.units for i in context.decode(av.Packet(data))]
+    assert [read_bars(i.to_ndarray(format="gray")) for i in images] == [*range(LOOP_FRAMES)]
 
 
 def test_gops_are_closed_and_as_long_as_asked(kept: Path) -> None:
@@ -87,12 +95,13 @@ def test_the_rate_is_what_was_asked_for(kept: Path) -> None:
     assert 600_000 < rate < 1_000_000
 
 
-@pytest.mark.parametrize("sound", [Sound.ALAW, Sound.ULAW, Sound.AAC])
+@pytest.mark.parametrize("sound", [Sound.ALAW, Sound.ULAW, Sound.L16, Sound.AAC, Sound.OPUS])
 def test_sound_beeps_on_over_the_seam(kept: Path, sound: Sound) -> None:
     loop = make_loop(SoundRecipe("试验", sound), kept)
     rate, samples = loop.header["rate"], loop.header["samples"]
     assert len(loop.units) * samples == rate * LOOP_SECONDS
-    name = {Sound.ALAW: "pcm_alaw", Sound.ULAW: "pcm_mulaw", Sound.AAC: "aac"}[sound]
+    names = {Sound.ALAW: "pcm_alaw", Sound.ULAW: "pcm_mulaw", Sound.L16: "pcm_s16be"}
+    name = names.get(sound, sound.value)
     context = av.CodecContext.create(name, "r")
     assert isinstance(context, av.AudioCodecContext)
     context.sample_rate, context.layout = rate, "mono"
@@ -100,11 +109,12 @@ def test_sound_beeps_on_over_the_seam(kept: Path, sound: Sound) -> None:
         context.extradata = bytes.fromhex(loop.header["config"])
     frames = [f for (data,) in loop.units * 2 for f in context.decode(av.Packet(data))]
     pcm = np.concatenate([f.to_ndarray()[0] for f in frames])
-    if sound is Sound.AAC:
+    if pcm.dtype != np.int16:
         pcm = (pcm * 32767).astype(np.int16)
     beeps = find_beeps(pcm, rate)
     assert len(beeps) == 2 * LOOP_SECONDS - 1
-    assert all(min(at % rate, -at % rate) < rate // 200 for at in beeps)
+    late = rate // (100 if sound is Sound.OPUS else 200)
+    assert all(min(at % rate, -at % rate) < late for at in beeps)
 
 
 def test_the_quiet_of_sound_has_both_zeros_of_mu_law(kept: Path) -> None:

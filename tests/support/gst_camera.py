@@ -40,18 +40,23 @@ def has_gstreamer() -> bool:
 
 @contextmanager
 def running_gst_cameras(
-    specs: Sequence[CameraSpec], *, cache: Path = CACHE
+    specs: Sequence[CameraSpec], *, cache: Path = CACHE, certificate: Path | None = None
 ) -> Iterator[RunningSimulator]:
     """Serve ``specs`` by GStreamer on a free port until the block ends.
 
-    H.264 or H.265, A-law, µ-law or no sound; no B-frames; joins and reports are GStreamer's.
-    Either every camera has a user or none has: the server asks for logins as a whole.
+    Any picture without B-frames, any sound; joins and reports are GStreamer's.
+    Either every camera has a user or none has: the server asks for logins as a whole. With a
+    ``certificate`` (PEM, with its key) it speaks TLS only. It tunnels over HTTP at the same port.
     """
     assert len({bool(spec.user) for spec in specs}) == 1
     if not has_gstreamer():
         absent("GStreamer's RTSP server with its Python bindings")
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump({"cameras": [_camera(spec, cache) for spec in specs]}, file)
+        config = {
+            "cameras": [_camera(spec, cache) for spec in specs],
+            "certificate": str(certificate) if certificate else None,
+        }
+        json.dump(config, file)
         file.flush()
         script = Path(__file__).with_name("gst_server.py")
         process = subprocess.Popen(
@@ -87,5 +92,6 @@ def _camera(spec: CameraSpec, cache: Path) -> dict[str, Any]:
         "name": spec.name,
         "user": spec.user,
         "password": spec.password,
+        "auth": spec.auth.value,
         "streams": streams,
     }

@@ -17,7 +17,7 @@ import gi
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # after the versions
+from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # after the versions
 
 from bidwitness.clock import SystemClock
 from bidwitness.simulator.genlock import Genlock
@@ -27,7 +27,18 @@ from bidwitness.simulator.stamps import FrameStamp, stamp_nal
 
 _START = b"\0\0\0\1"
 _VIDEO = {"h264": ("video/x-h264", "h264parse", "rtph264pay"), "h265": ("video/x-h265", "h265parse", "rtph265pay")}  # fmt: skip
-_AUDIO = {"alaw": ("audio/x-alaw", "rtppcmapay", 8), "ulaw": ("audio/x-mulaw", "rtppcmupay", 0)}
+_MONO = "channels=1,rate="
+# The caps of a sound, its payloader, its payload type.
+_AUDIO = {
+    "alaw": (f"audio/x-alaw,{_MONO}8000", "rtppcmapay", 8),
+    "ulaw": (f"audio/x-mulaw,{_MONO}8000", "rtppcmupay", 0),
+    "aac": (f"audio/mpeg,mpegversion=4,stream-format=raw,{_MONO}16000,codec_data=(buffer)", "rtpmp4gpay", 97),
+    "l16": (f"audio/x-raw,format=S16BE,layout=interleaved,{_MONO}16000", "rtpL16pay", 98),
+    "opus": (f"audio/x-opus,channel-mapping-family=0,{_MONO}48000", "rtpopuspay", 99),
+    "g726": (f"audio/x-adpcm,layout=g726,bitrate=32000,{_MONO}8000", "rtpg726pay", 100),
+}  # fmt: skip
+# Payloaders that cut sound anew are told to leave packets as long as they are.
+_TIMED = ("rtppcmapay", "rtppcmupay", "rtpL16pay", "rtpg726pay")
 
 
 class Feeder:
@@ -89,6 +100,8 @@ class Feeder:
         camera, role = self._names
         stamp = FrameStamp(frame, self._genlock.instant_us(frame), camera, role)
         index = frame % LOOP_FRAMES
+        if self._picture.header["codec"] == "mjpeg":
+            return self._picture.units[index][0]
         nals = [*(self._sets if index in self._keys else ()), stamp_nal(stamp, hevc=self._hevc)]
         return b"".join(_START + nal for nal in (*nals, *self._picture.units[index]))
 
@@ -112,29 +125,50 @@ def _report_when_taken(_pipeline: Any, element: Any) -> None:
 
 def launch_line(picture: Loop, sound: Loop | None) -> str:
     """Give the pipeline that GStreamer builds for a stream."""
-    caps, parse, pay = _VIDEO[picture.header["codec"]]
-    line = (
-        f"( appsrc name=video is-live=true format=time "
-        f'caps="{caps},stream-format=byte-stream,alignment=au,framerate={FPS}/1" '
-        f"! {parse} ! {pay} name=pay0 pt=96 config-interval=-1 "
-    )
+    line = "( appsrc name=video is-live=true format=time "
+    if picture.header["codec"] == "mjpeg":
+        size = f"width={picture.header['width']},height={picture.header['height']}"
+        line += f'caps="image/jpeg,framerate={FPS}/1,{size}" ! rtpjpegpay name=pay0 pt=26 '
+    else:
+        caps, parse, pay = _VIDEO[picture.header["codec"]]
+        line += (
+            f'caps="{caps},stream-format=byte-stream,alignment=au,framerate={FPS}/1" '
+            f"! {parse} ! {pay} name=pay0 pt=96 config-interval=-1 "
+        )
     if sound:
         caps, pay, kind = _AUDIO[sound.header["sound"]]
+        if caps.endswith("(buffer)"):
+            caps += sound.header["config"]
+        length = " min-ptime=20000000 max-ptime=20000000" if pay in _TIMED else ""
         line += (
-            f'appsrc name=audio is-live=true format=time caps="{caps},rate=8000,channels=1" '
-            f"! {pay} name=pay1 pt={kind} min-ptime=20000000 max-ptime=20000000 "
+            f'appsrc name=audio is-live=true format=time caps="{caps}" '
+            f"! {pay} name=pay1 pt={kind}{length} "
         )
     return line + ")"
 
 
-def add_login(server: Any, logins: dict[str, str]) -> None:
-    """Ask for Digest authentication by these users."""
+def add_auth(server: Any, config: dict[str, Any]) -> None:
+    """Ask these users for Digest (or Basic) authentication; speak TLS if there is a certificate."""
     auth = GstRtspServer.RTSPAuth()
-    auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
-    for user, password in logins.items():
+    if config["certificate"]:
+        auth.set_tls_certificate(Gio.TlsCertificate.new_from_file(config["certificate"]))
+    users = [camera for camera in config["cameras"] if camera["user"]]
+    basic = any(camera["auth"] == "basic" for camera in users)
+    method = GstRtsp.RTSPAuthMethod
+    auth.set_supported_methods(method.BASIC if basic else method.DIGEST)
+    for camera in users:
+        user, password = camera["user"], camera["password"]
         token = GstRtspServer.RTSPToken()
         token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, user)
-        auth.add_digest(user, password, token)
+        if basic:
+            auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+        else:
+            auth.add_digest(user, password, token)
+    if not users:
+        # A server that only speaks TLS still wants to know what nobody in particular may do.
+        token = GstRtspServer.RTSPToken()
+        token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, "anybody")
+        auth.set_default_token(token)
     server.set_auth(auth)
 
 
@@ -144,9 +178,9 @@ def serve(config: dict[str, Any]) -> dict[str, Any]:
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service("0")
-    logins = {c["user"]: c["password"] for c in config["cameras"] if c["user"]}
-    if logins:
-        add_login(server, logins)
+    asks = config["certificate"] or any(camera["user"] for camera in config["cameras"])
+    if asks:
+        add_auth(server, config)
     for camera in config["cameras"]:
         for role, files in camera["streams"].items():
             picture = load_loop(Path(files["picture"]))
@@ -155,17 +189,18 @@ def serve(config: dict[str, Any]) -> dict[str, Any]:
             factory = GstRtspServer.RTSPMediaFactory()
             factory.set_launch(launch_line(picture, sound))
             factory.set_shared(True)
-            if camera["user"]:
+            if asks:
                 factory.add_role_from_structure(
                     Gst.Structure.from_string(
-                        f"{camera['user']},media.factory.access=true,media.factory.construct=true"
+                        f"{camera['user'] or 'anybody'},media.factory.access=true,media.factory.construct=true"
                     )[0]
                 )
             feeder = Feeder(genlock, (camera["name"], role), picture, sound)
             factory.connect("media-configure", feeder.configure)
             server.get_mount_points().add_factory(f"/{camera['name']}/{role}", factory)
     server.attach(None)
-    base = f"rtsp://127.0.0.1:{server.get_bound_port()}"
+    scheme = "rtsps" if config["certificate"] else "rtsp"
+    base = f"{scheme}://127.0.0.1:{server.get_bound_port()}"
     listed = [
         {
             "name": c["name"],

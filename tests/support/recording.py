@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,13 +12,16 @@ from support.desk import Left
 from support.stored import decode, ffmpeg_words
 from support.wait import wait_until
 
-from bidwitness.addresses import parse_camera_address
+from bidwitness.addresses import CameraAddress, parse_camera_address
 from bidwitness.clock import SystemClock
 from bidwitness.recorder.anchor import ClockAnchor
 from bidwitness.recorder.source import RtspOpener
+from bidwitness.recorder.status import StreamState
 from bidwitness.recorder.worker import Desk, StreamWorker
 from bidwitness.recorder.writer import VolumeWriter
+from bidwitness.simulator.bars import read_bars
 from bidwitness.simulator.signals import find_beeps, is_flash
+from bidwitness.simulator.spec import LOOP_FRAMES
 from bidwitness.simulator.stamps import FrameStamp, read_sei
 from bidwitness.storage.evidence.records import SegmentFacts
 from bidwitness.storage.media.boxes import read_fragment, read_samples, split_pieces
@@ -30,7 +33,9 @@ from bidwitness.words import StreamRole
 SECOND = 1_000_000
 
 
-def wanted_stream(stream_id: str, url: str, role: StreamRole = StreamRole.MAIN) -> WantedStream:
+def wanted_stream(
+    stream_id: str, url: str, role: StreamRole = StreamRole.MAIN, **allowed: bool
+) -> WantedStream:
     """Give a wanted stream; the login stays in the address, which only tests do."""
     return WantedStream(
         stream_id=stream_id,
@@ -43,6 +48,13 @@ def wanted_stream(stream_id: str, url: str, role: StreamRole = StreamRole.MAIN) 
         username=None,
         secret=None,
         record_sound=role is StreamRole.MAIN,
+        **allowed,
+    )
+
+
+def _dial(stream: WantedStream) -> CameraAddress:
+    return parse_camera_address(stream.address).allowing(
+        basic_in_clear=stream.basic_in_clear, unproven_certificate=stream.unproven_certificate
     )
 
 
@@ -54,6 +66,8 @@ class Recording:
     desk: Desk
     workers: dict[str, StreamWorker]
     threads: list[threading.Thread]
+    # What was said of each camera before the recording ended, where a test asked.
+    states: dict[str, StreamState] = field(default_factory=dict)
 
     def left(self, stream: str) -> Left:
         return Left(self.volume, stream)
@@ -84,7 +98,7 @@ def recording(
     writer = VolumeWriter(volume, SystemFiles(), clock, site="site-1", recorder="recorder-1")
     desk = Desk(
         open_source=RtspOpener(clock, allow_loopback=True),
-        dial=lambda stream: parse_camera_address(stream.address),
+        dial=_dial,
         writer=writer,
         volume=volume,
         clock=clock,
@@ -146,16 +160,39 @@ def assert_every_frame(left: Left, reordered: int = 0) -> list[StoredFrame]:
     return frames
 
 
-def assert_plays(left: Left) -> None:
-    """ffmpeg has nothing to say of any segment, nor of each run's segments joined."""
-    runs: dict[str, bytes] = {}
+def assert_every_number(left: Left, reordered: int = 0) -> int:
+    """The bar codes of all pictures, decoded from the stored bytes, count on without a hole.
+
+    Gives how many there are. For pictures that carry no stamp, and as a proof that stored ones
+    can be seen. ``reordered`` as in ``assert_every_frame``.
+    """
+    numbers: list[int | None] = []
+    for joined in joined_by_init(left):
+        numbers += [read_bars(image) for _, image in decode(joined).pictures]
+    numbers = numbers[: len(numbers) - reordered]
+    assert numbers and numbers[0] is not None, "the first picture shows no number"
+    first = numbers[0]
+    assert numbers == [(first + index) % LOOP_FRAMES for index in range(len(numbers))]
+    return len(numbers)
+
+
+def joined_by_init(left: Left) -> list[bytes]:
+    """Give the segments of a stream, those that follow one another with one init as one file."""
+    files: list[bytes] = []
+    before: tuple[str, str] | None = None
     for path, record in zip(left.paths, left.segments, strict=True):
         data = path.read_bytes()
-        pieces = [piece.data for piece in split_pieces([data])]
-        known = runs.get(record.run)
-        assert known is None or known.startswith(pieces[0]), "the init changed within a run"
-        runs[record.run] = data if known is None else known + b"".join(pieces[1:])
-    for joined in runs.values():
+        if (record.run, record.init) == before:
+            files[-1] += b"".join(piece.data for piece in list(split_pieces([data]))[1:])
+        else:
+            files.append(data)
+        before = record.run, record.init
+    return files
+
+
+def assert_plays(left: Left) -> None:
+    """ffmpeg has nothing to say of each run's segments joined, and they leave no hole."""
+    for joined in joined_by_init(left):
         words = ffmpeg_words(joined)
         assert not words, words
     for before, after in pairwise(left.segments):

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from bidwitness.simulator.spec import FRAME_US, CameraSpec, spec_from
 
@@ -48,7 +49,8 @@ class RunningSimulator:
         (spec,) = [s for s in self.specs if s.name == camera]
         url: str = streams[role]
         if login and spec.user:
-            url = url.replace("rtsp://", f"rtsp://{spec.user}:{spec.password}@")
+            login = f"{quote(spec.user, safe='')}:{quote(spec.password, safe='')}"
+            url = url.replace("://", f"://{login}@", 1)
         return url
 
     def status(self) -> dict[str, Any]:

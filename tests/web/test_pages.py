@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from support.browser import open_page, sign_in, violations
+from support.simulator import RunningSimulator, running_simulator, small_camera
 from support.system import RunningSystem
 
 from bidwitness.demo.cast import CAMERAS, PROJECT_CODE, ROOMS
@@ -112,6 +113,35 @@ def test_a_camera_is_tried_before_it_is_added(admin: Page, system: RunningSystem
     dialog.locator("button[type=submit]").click()
     expect(dialog.locator("table")).to_contain_text("1920 × 1080", timeout=30_000)
     assert violations(admin) == []
+
+
+@pytest.fixture(scope="module")
+def readable() -> Iterator[RunningSimulator]:
+    """A camera that wants its password readable."""
+    with running_simulator(
+        [small_camera("old", user="op", password="pw", auth="basic")]
+    ) as cameras:
+        yield cameras
+
+
+def test_a_risk_is_offered_when_a_camera_is_refused_for_it(
+    admin: Page, readable: RunningSimulator
+) -> None:
+    admin.goto("/cameras")
+    admin.locator(".page-head button").click()
+    dialog = admin.locator("dialog")
+    expect(dialog.get_by_role("checkbox")).to_have_count(0)
+    dialog.locator("input[type=url]").fill(readable.url("old", login=False))
+    dialog.locator("input[autocomplete=off]").nth(1).fill("op")
+    dialog.locator("input[name=camera-password]").fill("pw")
+    dialog.locator("button[type=submit]").click()
+    risk = dialog.get_by_role("checkbox", name="Basic")
+    expect(risk).not_to_be_checked(timeout=30_000)
+    assert readable.status()["refused_logins"] == 0
+    assert violations(admin) == []
+    risk.check()
+    dialog.locator("button[type=submit]").click()
+    expect(dialog.locator("table")).to_contain_text("640 × 360", timeout=30_000)
 
 
 def test_the_language_is_switched_on_the_spot(admin: Page) -> None:

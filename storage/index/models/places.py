@@ -54,7 +54,10 @@ class Seat(Base):
 
 
 class Camera(Base):
-    """A device, ONVIF or a bare address. ``secret`` holds the encrypted password."""
+    """A device, ONVIF or a bare address. ``secret`` holds the encrypted password.
+
+    ``basic_in_clear`` and ``unproven_certificate``: what is refused unless somebody allows it.
+    """
 
     __tablename__ = "cameras"
     __table_args__ = (UniqueConstraint("room_id", "name"),)
@@ -64,6 +67,8 @@ class Camera(Base):
     onvif_address: Mapped[Text_ | None]
     username: Mapped[str | None] = mapped_column(String(200))
     secret: Mapped[bytes | None] = mapped_column(LargeBinary)
+    basic_in_clear: Mapped[bool] = mapped_column(default=False)
+    unproven_certificate: Mapped[bool] = mapped_column(default=False)
     enabled: Mapped[bool] = mapped_column(default=True)
     created_us: Mapped[Us]
     removed_us: Mapped[Us | None]

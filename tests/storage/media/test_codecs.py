@@ -1,9 +1,14 @@
 """Codec names, against examples of the standards."""
 
+import struct
+
 import pytest
 
 from bidwitness.errors import DamageFound
+from bidwitness.storage.media.boxes import read_init
 from bidwitness.storage.media.codecs import codec_of
+from bidwitness.storage.media.init import TrackSpec, opus_config, write_init
+from bidwitness.words import Medium
 
 
 def test_h264_names_profile_constraints_and_level() -> None:
@@ -32,6 +37,21 @@ def test_aac_names_its_object_type() -> None:
 
 def test_sound_without_parameters_has_a_plain_name() -> None:
     assert codec_of(b"fLaC", {}) == "flac"
+    assert codec_of(b"Opus", {}) == "opus"
+
+
+def test_jpeg_is_named_by_its_kind_of_object() -> None:
+    init = write_init([TrackSpec(1, Medium.PICTURE, "mp4v", 90_000, b"", 640, 360)])
+    (track,) = read_init(init)
+    assert (track.codec, track.width, track.height) == ("mp4v.6C", 640, 360)
+
+
+def test_opus_is_described_as_its_head_says() -> None:
+    head = b"OpusHead\1\2" + struct.pack("<HIhB", 312, 48_000, -256, 0)
+    assert opus_config(head) == bytes((0, 2)) + struct.pack(">HIhB", 312, 48_000, -256, 0)
+    for broken in (head[:-1], b"x" + head[1:], head[:-1] + b"\1"):
+        with pytest.raises(DamageFound):
+            opus_config(broken)
 
 
 @pytest.mark.parametrize("entry", [b"avc1", b"hvc1", b"mp4a", b"jpeg"])

@@ -147,13 +147,20 @@ interface Credentials {
   password?: string;
 }
 
-/** By its stream addresses, or by the address of an ONVIF device. */
-export type NewCamera = { name: string; room_id: string } & (
-  | ({ source_url: string; sub_url?: string } & Credentials)
-  | { onvif: { address: string } & Credentials }
-);
+/** What is refused unless somebody takes the risk for this camera. */
+export interface Allowances {
+  basic_in_clear?: boolean;
+  unproven_certificate?: boolean;
+}
 
-export interface ProbeRequest extends Credentials {
+/** By its stream addresses, or by the address of an ONVIF device. */
+export type NewCamera = { name: string; room_id: string } & Allowances &
+  (
+    | ({ source_url: string; sub_url?: string } & Credentials)
+    | { onvif: { address: string } & Credentials }
+  );
+
+export interface ProbeRequest extends Credentials, Allowances {
   address: string;
 }
 

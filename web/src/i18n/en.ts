@@ -487,5 +487,10 @@ export const en: Dictionary = {
     back: 'Back',
     done: (name) => `${name} added; recording is starting.`,
     skip: 'Skip and fill in by hand',
+    risk: {
+      basic_in_clear: 'Allow Basic: everybody on the network can read the password',
+      unproven_certificate:
+        'Allow this certificate: encrypted, but nobody vouches that it is the camera',
+    },
   },
 };

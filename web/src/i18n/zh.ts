@@ -484,5 +484,9 @@ export const zh = {
     back: '上一步',
     done: (name: string) => `${name} 已添加，正在开始录制。`,
     skip: '不试连，直接填写',
+    risk: {
+      basic_in_clear: '允许 Basic 认证：同一网络中的任何人都能读到密码',
+      unproven_certificate: '允许此证书：传输加密，但无人证明对方就是这台摄像机',
+    },
   },
 };

@@ -82,7 +82,8 @@ def _places() -> None:
     index("ix_rooms_site_id", "rooms", "site_id")
     table("cameras", text("id", 16), ref("room_id", "rooms"), text("name", 120),
         text("onvif_address", 500, null=True), text("username", 200, null=True),
-        blob("secret", null=True), flag("enabled"), big("created_us"),
+        blob("secret", null=True), flag("basic_in_clear"), flag("unproven_certificate"),
+        flag("enabled"), big("created_us"),
         big("removed_us", null=True), key("id"), unique("room_id", "name"))
     index("ix_cameras_room_id", "cameras", "room_id")
     table("linked_places", ref("room_id", "rooms"), ref("place_id", "rooms"),
