@@ -8,9 +8,11 @@ ARGS ?=
 READY := $(VENV)/.ready
 UI := api/static/index.html
 UI_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
-# Tests of these need no camera's timing and run side by side; all others have the machine to themselves.
+# These wait more than they work, or need no camera's timing, and run side by side; all others have
+# the machine to themselves.
 SIDE_BY_SIDE := tests/api tests/bidwitness tests/onvif tests/player tests/retention tests/storage \
-	tests/test_architecture.py tests/test_layout.py
+	$(addprefix tests/simulator/test_,bars.py commands.py device.py discovery.py encode.py soap.py spec.py) \
+	tests/system/test_outage.py tests/test_architecture.py tests/test_layout.py
 CODE := bidwitness storage recorder player retention api onvif simulator tests benchmarks
 
 .PHONY: help demo test check lint types web-check bench dev web system clean
