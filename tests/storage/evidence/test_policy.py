@@ -15,7 +15,8 @@ from bidwitness.storage.evidence.note import (
 )
 from bidwitness.storage.evidence.policy import BadPolicy, read_policy
 
-PRIVATE = [Ed25519PrivateKey.generate() for _ in range(7)]
+# The same in every process: keys are in the names of tests.
+PRIVATE = [Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in range(7)]
 TEXT = "example.com/log\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"
 
 
