@@ -31,10 +31,8 @@ log = logging.getLogger(__name__)
 # A thread that died of what nobody foresaw must not leave its stream silently unrecorded.
 CRASHED = 70
 CLOCK_CHECK_S = 1.0
-# glibc's malloc.h. Heaps of their own for threads would keep half as much memory again a camera; and
-# blocks as large as a decoded picture or an encoder are to be given back, those of fragments kept.
+# glibc's malloc.h: heaps of their own for threads would keep half as much memory again a camera.
 _ARENA_MAX, _ARENAS = -8, 2
-_MMAP_THRESHOLD, _LARGE_BYTES = -3, 1 << 20
 # What probing a stream has left behind is 4 MB a camera; giving it back takes a millisecond or two.
 TRIM_EVERY = 10
 
@@ -42,7 +40,6 @@ TRIM_EVERY = 10
 def main() -> None:
     """Run the process; an error made for people ends it in one line and its exit code."""
     _set_heap("mallopt", _ARENA_MAX, _ARENAS)
-    _set_heap("mallopt", _MMAP_THRESHOLD, _LARGE_BYTES)
     try:
         settings = load_settings()
         configure(settings.log_level)
