@@ -252,10 +252,7 @@ class VolumeWriter:
         """Do all queued steps; sync if a second has passed since the last time, or ``sync``."""
         with self._working:
             now_us = self._clock.monotonic_us()
-            while (step := self._next()) is not None:
-                step.sink.apply(step, now_us)
-                with self._lock:
-                    self._waiting_bytes -= step.size
+            self._drain(now_us)
             with self._lock:
                 sinks = list(self._sinks)
                 room = self._waiting_bytes * 2 <= self._limit
@@ -263,8 +260,17 @@ class VolumeWriter:
                 self._synced_us = now_us
                 for sink in sinks:
                     sink.sync(now_us)
+                    # What came meanwhile does not wait for the other streams' syncs: what is
+                    # written outlives a killed process.
+                    self._drain(now_us)
             for sink in sinks:
                 sink.mend(now_us, room=room)
+
+    def _drain(self, now_us: int) -> None:
+        while (step := self._next()) is not None:
+            step.sink.apply(step, now_us)
+            with self._lock:
+                self._waiting_bytes -= step.size
 
     def _next(self) -> _Step | None:
         with self._lock:
