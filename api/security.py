@@ -187,8 +187,8 @@ class Guard:
             if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
                 receive = await bounded_body(connection.headers, receive, self._max_body)
             await self._app(scope, receive, answer.send)
-        except Exception as error:  # noqa: BLE001
-            # The last border: a client gets an answer and a number whatever went wrong.
+        # The last border: a client gets an answer and a number whatever went wrong.
+        except Exception as error:  # noqa: BLE001  # for that, whatever it is has to be caught
             await _refuse(error, scope, receive, answer)
 
     def _check(self, connection: HTTPConnection, front: Front) -> None:

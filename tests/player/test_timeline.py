@@ -109,25 +109,17 @@ def test_footage_and_gaps_together_are_what_was_claimed(
         assert subtract([found.interval], claims) == []
 
 
-def test_a_session_from_the_index(
-    index: Database,
+def _network_lost_then_one_down(
+    index: Database, streams: tuple[str, str, str], session: str, start: int, now: int
 ) -> None:
-    """Two cameras; one loses its network while the session runs, and is down at the end."""
-    clock = FakeClock()
-    desk = Desk(index, clock=clock)
-    start = desk.now
-    session = desk.plan(desk.book(desk.one))
-    clock.advance(2 * MINUTE)
-    desk.do(lambda commands: commands.start(session))
-    clock.advance(10 * MINUTE)
-    main, sub, other, _ = desk.streams[desk.one.id]
+    main, sub, other = streams
     with index.write() as orm:
         for stream in (main, sub):
             tape = Tape(orm, stream, sound=stream == main)
             tape.segments(start - MINUTE, start + 4 * MINUTE)
             tape.gap(start + 4 * MINUTE, start + 5 * MINUTE, GapCause.NETWORK)
             tape.segments(start + 5 * MINUTE, start + 11 * MINUTE)
-            tape.status(clock.utc_us() - SECOND)
+            tape.status(now - SECOND)
             orm.get_one(StreamStatus, stream).since_us = start + 5 * MINUTE
         Tape(orm, other).segments(start - MINUTE, start + 9 * MINUTE)
         Tape(orm, other).status(start + 9 * MINUTE, Health.OFFLINE)
@@ -143,6 +135,21 @@ def test_a_session_from_the_index(
                     made_us=start,
                 )
             )
+
+
+def test_a_session_from_the_index(
+    index: Database,
+) -> None:
+    """Two cameras; one loses its network while the session runs, and is down at the end."""
+    clock = FakeClock()
+    desk = Desk(index, clock=clock)
+    start = desk.now
+    session = desk.plan(desk.book(desk.one))
+    clock.advance(2 * MINUTE)
+    desk.do(lambda commands: commands.start(session))
+    clock.advance(10 * MINUTE)
+    main, sub, other, _ = desk.streams[desk.one.id]
+    _network_lost_then_one_down(index, (main, sub, other), session, start, clock.utc_us())
     with index.read() as orm:
         now = clock.utc_us()
         found = session_timeline(
