@@ -21,7 +21,6 @@ from bidwitness.recorder.meters import Meter, Since
 from bidwitness.recorder.packets import OpenSource, Packet, PacketSource, SourceLost, SourceTrack
 from bidwitness.recorder.segmenter import Segmenter
 from bidwitness.recorder.sound import unkept_sound
-from bidwitness.recorder.stamps import fill_stamps
 from bidwitness.recorder.status import StreamState, faults_of
 from bidwitness.recorder.values import GapNote
 from bidwitness.recorder.writer import StreamSink, VolumeWriter
@@ -37,6 +36,8 @@ HEALTHY_US = 60 * US
 CHANGE_US = 10 * US
 # No picture for so long, though sound may come: the camera has stopped.
 PICTURE_STALL_US = 5 * US
+# The first picture of a connection may take longer: some cameras wait for a key frame.
+FIRST_PICTURE_US = 12 * US
 # Fragments of half a second that are written every fifth of one are never older than this.
 FRESH_US = 5 * US // 2
 
@@ -201,10 +202,10 @@ class StreamWorker:
     ) -> None:
         picture = next(i for i, t in enumerate(source.tracks) if t.medium is Medium.PICTURE)
         steps = self._anchor.steps
-        picture_us = self._clock.monotonic_us()
+        picture_us = self._clock.monotonic_us() + FIRST_PICTURE_US - PICTURE_STALL_US
         noted = False
         try:
-            for packet in fill_stamps(source.packets(), picture, source.tracks[picture].rate):
+            for packet in source.packets():
                 tap(packet)
                 segmenter.push(packet)
                 self._meter.count(packet, picture)
