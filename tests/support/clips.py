@@ -69,6 +69,14 @@ def with_lengths(data: bytes) -> bytes:
     return b"".join(len(nal).to_bytes(4) + nal for nal in nals if nal)
 
 
+def first_slice(data: bytes) -> int:
+    """Give where the first NAL unit of an H.264 key frame begins that is a slice."""
+    at = 0
+    while data[at + 4] & 0x1F != 5:
+        at += 4 + int.from_bytes(data[at : at + 4])
+    return at
+
+
 def _picture(number: int, width: int, height: int) -> np.ndarray:
     """Draw 16 columns, black or white, that spell the number in binary."""
     columns = (np.arange(width) * 16 // width).astype(int)
