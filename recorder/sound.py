@@ -184,8 +184,9 @@ class FlacTrack:
         )
 
 
-# Packets that are worked on at once: fifty a second, one by one, cost more than all pictures.
+# Packets are worked on a few at a time: fifty a second, one by one, cost more than all pictures.
 AT_ONCE = 8
+AT_ONCE_US = 150_000
 
 
 class SoundLane:
@@ -200,7 +201,8 @@ class SoundLane:
     def push(self, packet: Packet) -> Iterator[SoundChunk]:
         """Take a packet; give the chunks that are full."""
         self._waiting.append(packet)
-        if len(self._waiting) >= AT_ONCE:
+        since_us = packet.arrived_us - self._waiting[0].arrived_us
+        if len(self._waiting) >= AT_ONCE or since_us >= AT_ONCE_US:
             yield from self._work()
 
     def flush(self) -> Iterator[SoundChunk]:

@@ -7,7 +7,16 @@ from collections.abc import Callable, Iterator, Mapping
 
 from bidwitness.clock import Clock
 from bidwitness.rtsp.client import Client
-from bidwitness.rtsp.flow import GATHER_S, SILENT_S, Arrival, Courtesy, Ended, Silent, is_silent
+from bidwitness.rtsp.flow import (
+    GATHER_S,
+    SILENT_S,
+    Arrival,
+    Courtesy,
+    Ended,
+    Silent,
+    is_silent,
+    rests,
+)
 from bidwitness.rtsp.interleaved import Interleaved, TooStrange
 from bidwitness.rtsp.rtp import TrackReader
 
@@ -195,6 +204,7 @@ class UdpFlow:
             for packet in order.late(now_us):
                 if units := reader.take(packet, 0, len(packet), now_us):
                     yield place, units, now_us
+            yield from rests({place: reader}, now_us)
             while (data := ports.receive(ports.reports)) is not None:
                 if reader.take_report(data, 0, len(data)):
                     raise Ended

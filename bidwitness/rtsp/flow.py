@@ -14,12 +14,11 @@ from bidwitness.rtsp.units import Raw
 SILENT_S = 5.0
 # Until its first picture or sound it may take longer: some wait for a key frame.
 FIRST_S = 12.0
-# While nobody watches, what comes is taken this often: waking for each packet costs a tenth more.
+# While nobody watches, what comes is taken this often: waking for each packet costs a fifth more.
 GATHER_S = 0.1
-# What was not waited for this long lay there already.
-_DRY_US = 500
-# At first every packet is taken as it comes: when it came says how its tracks belong together.
-_ATTENTIVE_US = 1_000_000
+# At first every packet is taken as it comes: when it came says how its tracks belong together, and
+# what the recorder's clock says of the run. Later the least delayed of many says it well enough.
+_ATTENTIVE_US = 3_500_000
 _CHUNK = 256 * 1024
 _REPORT_US = 5_000_000
 _OUR_NAME = 0x42_57_00_01
@@ -42,6 +41,15 @@ def is_silent(now_us: int, begun_us: int, unit_us: int | None) -> bool:
         return now_us - begun_us > FIRST_S * 1_000_000
     # A wait that the kernel ended is a little shorter than was asked.
     return now_us - unit_us > SILENT_S * 990_000
+
+
+def rests(
+    readers: Mapping[int, TrackReader], now_us: int, *, gathered_only: bool = True
+) -> Iterator[Arrival]:
+    """Give what is whole and was held back; at the end of a connection, of all tracks."""
+    for place, reader in readers.items():
+        if (reader.gathers or not gathered_only) and (units := reader.rest()):
+            yield place, units, now_us
 
 
 class Flow(Protocol):
@@ -91,19 +99,26 @@ class TcpFlow:
         self._client = client
         self._clock = clock
         self._channels = channels
+        self._readers = readers
         self._apart = Interleaved(
             {channel: (place, readers[place]) for place, channel in channels.items()}
         )
         self._courtesy = Courtesy(client, readers, self._send_report)
 
     def arrivals(self, urgent: Callable[[], bool]) -> Iterator[Arrival]:
+        try:
+            yield from self._arrivals(urgent)
+        except (Ended, Silent, OSError):
+            yield from rests(self._readers, self._clock.monotonic_us(), gathered_only=False)
+            raise
+
+    def _arrivals(self, urgent: Callable[[], bool]) -> Iterator[Arrival]:
         now = self._clock.monotonic_us
         wire, apart = self._client.wire, self._apart
         view = memoryview(bytearray(_CHUNK))
         wire.patience(SILENT_S)
         first_us = arrived_us = now()
         unit_us: int | None = None
-        waited = False
         data = self._client.rest()
         while True:
             try:
@@ -112,13 +127,13 @@ class TcpFlow:
                     yield place, units, arrived_us
             except TooStrange:
                 raise Ended from None
+            for arrival in rests(self._readers, arrived_us):
+                unit_us = arrived_us
+                yield arrival
             self._answer()
             self._courtesy.mind(arrived_us)
-            if waited and arrived_us - first_us > _ATTENTIVE_US and not urgent():
-                # All that had come is taken. What comes next, but for the first of it, will not
-                # have been waited for: the first still shows when it came.
+            if arrived_us - first_us > _ATTENTIVE_US and not urgent():
                 self._clock.sleep(GATHER_S)
-            before_us = now()
             try:
                 count = wire.receive_into(view)
             except TimeoutError:
@@ -128,9 +143,7 @@ class TcpFlow:
                 raise Ended
             if is_silent(arrived_us, first_us, unit_us):
                 raise Silent
-            count = max(count, 0)
-            waited = arrived_us - before_us >= _DRY_US
-            data = bytes(view[:count])
+            data = bytes(view[: max(count, 0)])
 
     def close(self) -> None:
         self._client.hang_up()

@@ -55,6 +55,8 @@ class _Head:
 class JpegPayload:
     """Puts pictures together. One of which a packet is lost is given as far as it came."""
 
+    gathers = False
+
     def __init__(self) -> None:
         self._head: _Head | None = None
         self._tables: dict[int, bytes] = {}
@@ -93,6 +95,10 @@ class JpegPayload:
         if marked:
             done = [*(done or ()), *(self._finish() or ())] or None
         return done
+
+    def rest(self) -> list[Raw] | None:
+        """Nothing is held back that is whole."""
+        return None
 
     def _read_tables(self, data: bytes, at: int, end: int, quality: int) -> int:
         if end - at < 4:

@@ -46,7 +46,9 @@ def has_recovery_point(sei: bytes) -> bool:
 
 
 class NalPayload:
-    """Puts access units together. Bytes of a NAL unit that lost a part are kept as they came."""
+    """Puts access units together. Of a NAL unit that lost a part, what came before is kept."""
+
+    gathers = False
 
     def __init__(self, *, hevc: bool, with_order: bool = False) -> None:
         self._hevc = hevc
@@ -57,9 +59,12 @@ class NalPayload:
         self._parts: list[bytes] = []
         self._size = 0
         self._picture = self._key = False
-        # The place of a fragmented NAL unit's length among the parts, and that length.
+        # How a packet begins that carries a fragment of a NAL unit.
+        self._kind_bits = 0x7E if hevc else 0x1F
+        self._fragment_bits = _HEVC_FU << 1 if hevc else _AVC_FU_A
+        # The place of a fragmented NAL unit's length among the parts, and the size before it.
         self._open = -1
-        self._open_size = 0
+        self._open_from = 0
         self._stamp = -1
         self._marks = 0
         self._marked_last = False
@@ -74,6 +79,31 @@ class NalPayload:
 
         ``lost``: packets are missing before it.
         """
+        body = at + self._head
+        if (
+            self._open >= 0
+            and stamp == self._stamp
+            and not lost
+            and body < end
+            and data[at] & self._kind_bits == self._fragment_bits
+            and not data[body] & 0x80
+        ):
+            # Most packets are one more piece of a slice.
+            piece = data[body + 1 + self._order : end]
+            self._parts.append(piece)
+            self._size += len(piece)
+            self._marked_last = marked
+            if not marked and self._size <= MAX_UNIT:
+                return None
+        else:
+            return self._take(data, at, end, stamp, marked, lost)
+        if self._size > MAX_UNIT:
+            self._drop()
+        return self._ended() if marked and self._picture else None
+
+    def _take(
+        self, data: bytes, at: int, end: int, stamp: int, marked: bool, lost: bool
+    ) -> list[Raw] | None:
         done: list[Raw] | None = None
         if stamp != self._stamp:
             self._judge()
@@ -84,19 +114,23 @@ class NalPayload:
             self._marked_last = self._harmed = False
         if lost:
             self._harmed = True
-            self._open = -1
+            self._close_fragmented()
         if end - at > self._head:
             self._split(data, at, end)
         self._marked_last = marked
         if marked and self._picture:
-            self._marks += 1
-            if self._good >= _TRUSTED_AFTER and not self._lies:
-                done = done or []
-                done.append(self._finish())
+            done = [*(done or ()), *(self._ended() or ())] or None
         return done
 
+    def _ended(self) -> list[Raw] | None:
+        """Take the mark of a picture's end; give the picture, if marks can be trusted."""
+        self._marks += 1
+        if self._good < _TRUSTED_AFTER or self._lies:
+            return None
+        return [self._finish()]
+
     def rest(self) -> list[Raw] | None:
-        """Give the last picture of a connection, if it is marked as whole."""
+        """Give the last picture of a connection, if it was marked as whole."""
         return [self._finish()] if self._picture and self._marked_last else None
 
     def _judge(self) -> None:
@@ -131,7 +165,7 @@ class NalPayload:
     def _whole(self, nal: bytes) -> None:
         if len(nal) <= self._head - 1:
             return
-        self._open = -1
+        self._close_fragmented()
         kind = nal[0] >> 1 & 0x3F if self._hevc else nal[0] & 0x1F
         self._note(kind, nal)
         self._add(len(nal).to_bytes(4), nal)
@@ -141,8 +175,8 @@ class NalPayload:
         if head >= end:
             return
         fragment = data[head]
-        body = head + 1 + self._order
         if fragment & 0x80:
+            self._close_fragmented()
             if self._hevc:
                 kind = fragment & 0x3F
                 first = bytes((data[at] & 0x81 | kind << 1, data[at + 1]))
@@ -151,18 +185,21 @@ class NalPayload:
                 first = bytes((data[at] & 0xE0 | kind,))
             self._note(kind, first)
             self._open = len(self._parts)
-            self._open_size = len(first)
-            self._add(b"", first)
+            self._open_from = self._size + 4
+            self._add(b"\0\0\0\0", first)
         elif self._open < 0:
             return  # its beginning is lost, and with it what it is
-        piece = data[body:end]
-        self._open_size += len(piece)
+        piece = data[head + 1 + self._order : end]
         self._size += len(piece)
-        parts = self._parts
-        parts.append(piece)
-        parts[self._open] = self._open_size.to_bytes(4)
+        self._parts.append(piece)
         if self._size > MAX_UNIT:
             self._drop()
+
+    def _close_fragmented(self) -> None:
+        """Put its length before a NAL unit that came in fragments."""
+        if self._open >= 0:
+            self._parts[self._open] = (self._size - self._open_from).to_bytes(4)
+            self._open = -1
 
     def _note(self, kind: int, nal: bytes) -> None:
         picture, key = self._role(kind, nal)
@@ -177,6 +214,7 @@ class NalPayload:
             self._drop()
 
     def _finish(self) -> Raw:
+        self._close_fragmented()
         made = Raw(b"".join(self._parts), self._stamp, self._key)
         self._drop()
         return made

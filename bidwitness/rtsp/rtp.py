@@ -32,6 +32,13 @@ class Payload(Protocol):
         ``lost``: packets are missing before it.
         """
 
+    @property
+    def gathers(self) -> bool:
+        """Say whether it holds back what is whole until it is asked for the rest."""
+
+    def rest(self) -> list[Raw] | None:
+        """Give what is whole and was held back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -52,6 +59,7 @@ class TrackReader:
         self.strange = 0
         self.report: Report | None = None
         self.ssrc = b""
+        self.gathers = payload.gathers
         self._payload = payload
         self._type = payload_type
         self._next = self._anew = -1
@@ -105,6 +113,10 @@ class TrackReader:
             if self._base is None:
                 self._base = stamp
         return self._payload.take(data, start, end, stamp, data[at + 1] > 0x7F, lost) or _NOTHING
+
+    def rest(self) -> list[Raw]:
+        """Give what is whole and was held back."""
+        return self._payload.rest() or _NOTHING
 
     def extended(self, stamp: int) -> int:
         """Give a stamp that does not wrap: near to the one that came last."""

@@ -15,10 +15,19 @@ _OPUS_FRAMES = (
 
 
 class PlainPayload:
-    """Samples of ``width`` bytes an instant: G.711 (1) or PCM; what is cut off is left out."""
+    """Samples of ``width`` bytes an instant: G.711 (1) or PCM; what is cut off is left out.
+
+    Packets that follow each other without a break are one block: each block costs as much as a
+    picture in all that comes later, and there are fifty packets a second.
+    """
+
+    gathers = True
 
     def __init__(self, width: int) -> None:
         self._width = width
+        self._parts: list[bytes] = []
+        self._stamp = 0
+        self._count = 0
 
     def take(
         self, data: bytes, at: int, end: int, stamp: int, _marked: bool, _lost: bool
@@ -26,11 +35,29 @@ class PlainPayload:
         count = (end - at) // self._width
         if count <= 0:
             return None
-        return [Raw(data[at : at + count * self._width], stamp, duration=count)]
+        done = None
+        if self._count and stamp != self._stamp + self._count & 0xFFFFFFFF:
+            done = self.rest()
+        if not self._count:
+            self._stamp = stamp
+        self._parts.append(data[at : at + count * self._width])
+        self._count += count
+        return done
+
+    def rest(self) -> list[Raw] | None:
+        """Give what has come since the last time."""
+        if not self._count:
+            return None
+        made = Raw(b"".join(self._parts), self._stamp, duration=self._count)
+        self._parts.clear()
+        self._count = 0
+        return [made]
 
 
 class OpusPayload:
     """A packet is a frame."""
+
+    gathers = False
 
     def take(
         self, data: bytes, at: int, end: int, stamp: int, _marked: bool, _lost: bool
@@ -39,6 +66,10 @@ class OpusPayload:
             return None
         packet = data[at:end]
         return [Raw(packet, stamp, duration=opus_samples(packet))]
+
+    def rest(self) -> list[Raw] | None:
+        """Nothing is held back that is whole."""
+        return None
 
 
 def opus_samples(packet: bytes) -> int:
@@ -55,6 +86,8 @@ def opus_samples(packet: bytes) -> int:
 
 class AacPayload:
     """AAC frames behind a list of their lengths (RFC 3640, 3.2); long ones come in parts."""
+
+    gathers = False
 
     def __init__(self, parameters: Mapping[str, str]) -> None:
         self._size_bits = _number(parameters, "sizelength", 13)
@@ -111,9 +144,15 @@ class AacPayload:
         whole, self._part = self._part[:size], b""
         return [Raw(whole, stamp, duration=AAC_SAMPLES)]
 
+    def rest(self) -> list[Raw] | None:
+        """Nothing is held back that is whole."""
+        return None
+
 
 class LatmPayload:
     """AAC as MP4A-LATM, its configuration in the description (RFC 6416, 6)."""
+
+    gathers = False
 
     def __init__(self) -> None:
         self._held = b""
@@ -148,6 +187,10 @@ class LatmPayload:
             held = held[place + 1 + size :]
         return made or None
 
+    def rest(self) -> list[Raw] | None:
+        """Nothing is held back that is whole."""
+        return None
+
 
 def latm_config(text: str) -> bytes:
     """Give the AudioSpecificConfig in a StreamMuxConfig in hexadecimal (ISO/IEC 14496-3, 1.7.3).
@@ -161,7 +204,7 @@ def latm_config(text: str) -> bytes:
     length = 8 * len(data)
     value = int.from_bytes(data)
     # audioMuxVersion 0, same framing, no further sub-frames, programs or layers: 1+1+6+4+3 bits.
-    if length < 15 + 16 or value >> length - 15 != 0x4000 or value >> length - 20 & 0x1F == 31:
+    if length < 15 + 16 or value >> length - 15 != 0x2000 or value >> length - 20 & 0x1F == 31:
         return b""
     left = length - 15
     config = (value & (1 << left) - 1) >> max(0, left - 16)

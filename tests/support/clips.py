@@ -69,6 +69,16 @@ def with_lengths(data: bytes) -> bytes:
     return b"".join(len(nal).to_bytes(4) + nal for nal in nals if nal)
 
 
+def with_start_codes(data: bytes) -> bytes:
+    """Give what ``with_lengths`` was given."""
+    out, at = [], 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4])
+        out.append(b"\0\0\0\1" + data[at + 4 : at + 4 + size])
+        at += 4 + size
+    return b"".join(out)
+
+
 def first_slice(data: bytes) -> int:
     """Give where the first NAL unit of an H.264 key frame begins that is a slice."""
     at = 0

@@ -9,7 +9,7 @@ import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.clips import TICK, aac_packets, make_clip, picture_number
+from support.clips import TICK, aac_packets, make_clip, picture_number, with_start_codes
 from support.stored import decode, ffmpeg_words
 
 from bidwitness.errors import DamageFound
@@ -92,7 +92,7 @@ def test_libavs_own_files_read_the_same(codec: str, name: str) -> None:
     """The configuration we make of parameter sets names the codec as libav's does."""
     theirs = io.BytesIO()
     clip = make_clip(codec)
-    source = io.BytesIO(b"".join(p.data for p in clip.pictures))
+    source = io.BytesIO(b"".join(with_start_codes(p.data) for p in clip.pictures))
     with (
         av.open(source, format=codec) as raw,
         av.open(
