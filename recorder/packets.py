@@ -44,6 +44,15 @@ class Packet:
     camera_us: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """How a connection's packets have come so far; ``jitter_us`` is the picture's (RFC 3550)."""
+
+    received: int
+    lost: int
+    jitter_us: int
+
+
 class SourceLost(CameraError):
     """A connection that worked has ended; ``cause`` is the gap's."""
 
@@ -60,6 +69,9 @@ class PacketSource(Protocol):
 
     def packets(self) -> Iterator[Packet]:
         """Give packets as they arrive. Never ends but by ``SourceLost``."""
+
+    def reception(self) -> Reception | None:
+        """Say how packets come, if that is known; for any thread."""
 
     def hurry(self, urgent: Callable[[], bool]) -> None:
         """Let ``urgent`` tell whether packets are wanted as they come, or may be gathered."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from bidwitness.addresses import CameraAddress, resolve_camera
 from bidwitness.clock import Clock
 from bidwitness.errors import CameraError
-from bidwitness.recorder.packets import Packet, SourceLost, SourceTrack
+from bidwitness.recorder.packets import Packet, Reception, SourceLost, SourceTrack
 from bidwitness.recorder.picture import ENTRIES
 from bidwitness.recorder.sound import can_keep
 from bidwitness.recorder.stamps import DecodeTimes
@@ -28,6 +28,11 @@ class RtspSource:
     def hurry(self, urgent: Callable[[], bool]) -> None:
         """Say who tells whether packets are wanted without delay (somebody watches live)."""
         self._stream.hurry(urgent)
+
+    def reception(self) -> Reception:
+        """Say how packets come; for any thread."""
+        stream = self._stream
+        return Reception(stream.received, stream.lost, stream.jitter_us(_PICTURE))
 
     def packets(self) -> Iterator[Packet]:
         """Give packets as they arrive. Ends by ``SourceLost`` with the gap's cause."""

@@ -38,6 +38,7 @@ def save_status_rows(orm: Orm, recorder: str, states: Sequence[StreamState], now
         row.state, row.cause, row.since_us = state.state, state.cause, state.since_us
         row.last_us, row.centi_fps, row.kbps = state.last_us, state.centi_fps, state.kbps
         row.gop_ms, row.centi_dbfs, row.clock_us = state.gop_ms, state.centi_dbfs, state.clock_us
+        row.loss_ppm, row.jitter_us = state.loss_ppm, state.jitter_us
         row.verdicts = {fault.value: found for fault, found in state.verdicts.items()}
         row.message = state.message[:MAX_MESSAGE] if state.message else None
         row.at_us = now_us

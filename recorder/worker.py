@@ -94,6 +94,7 @@ class StreamWorker:
         self._keeper = GapKeeper()
         self._sink: StreamSink | None = None
         self._segmenter: Segmenter | None = None
+        self._source: PacketSource | None = None
         self._connected = False
         self._had_sound = False
         self._described: tuple[SourceTrack, ...] | None = None
@@ -178,9 +179,11 @@ class StreamWorker:
             self._checks.begin(source.tracks, wanted.declared_fps)
             # What a person must do about the sound stays in sight while the picture is recorded.
             self._connected, self._message = True, unkept_sound(source.tracks)
+            self._source = source
             with self._tapped(source) as tap:
                 self._record(source, segmenter, tap)
         finally:
+            self._source = None
             source.close()
 
     @contextmanager
@@ -318,9 +321,12 @@ class StreamWorker:
         fresh = last_us is not None and now_us - last_us <= FRESH_US
         cause = sink.trouble if sink is not None else None
         clock_us = segmenter.camera_offset_us if segmenter is not None else None
+        source = self._source
+        reception = source.reception() if source is not None else None
         verdicts: Mapping[StreamFault, bool] = {}
         if fresh and cause is None:
             # Of a stream that does not come nothing else can be said.
+            self._checks.note_reception(reception, monotonic_us)
             verdicts = self._checks.verdicts(monotonic_us, clock_us)
             poor = silent or any(verdicts.get(fault) for fault in DEGRADING)
             health = Health.DEGRADED if poor else Health.OK
@@ -341,5 +347,7 @@ class StreamWorker:
             gop_ms=self._checks.gop_ms,
             centi_dbfs=self._checks.level_centi_dbfs(monotonic_us),
             clock_us=clock_us,
+            loss_ppm=self._checks.loss_ppm if reception is not None else None,
+            jitter_us=reception.jitter_us if reception is not None else None,
             verdicts=verdicts,
         )

@@ -35,6 +35,7 @@ KINDS: Mapping[str, Said] = {
     "low_frame_rate": Said("帧率偏低", "Low frame rate"),
     "long_gop": Said("关键帧间隔过长", "Key frames too far apart"),
     "clock_offset": Said("摄像机时钟偏差过大", "The camera's clock is off"),
+    "packet_loss": Said("丢包", "Packets are lost"),
 }
 
 _CAUSES_EN: Mapping[str, str] = {
@@ -109,6 +110,15 @@ def _clock_offset(facts: Mapping[str, object]) -> Said:
     )
 
 
+def _packet_loss(facts: Mapping[str, object]) -> Said:
+    percent = f"{_number(facts, 'loss_ppm') / 10_000:.2f}"
+    return Said(
+        f"{percent}% 的数据包丢失，部分画面受损。请检查网络、交换机端口和摄像机码率；可改用 TCP 取流。",
+        f"{percent} % of the packets are lost, which harms pictures. Check the network, the switch "
+        "port and the bit rate, or let media come by TCP (rtsp://).",
+    )
+
+
 def _number(facts: Mapping[str, object], name: str) -> float:
     value = facts.get(name)
     return float(value) if isinstance(value, int | float) else 0.0
@@ -120,4 +130,5 @@ _TEXTS: Mapping[str, Callable[[Mapping[str, object]], Said]] = {
     "low_frame_rate": _low_frame_rate,
     "long_gop": _long_gop,
     "clock_offset": _clock_offset,
+    "packet_loss": _packet_loss,
 }

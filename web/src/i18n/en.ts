@@ -302,6 +302,7 @@ export const en: Dictionary = {
       low_frame_rate: 'Low frame rate',
       long_gop: 'Key frames too far apart',
       clock_offset: 'The camera’s clock is off',
+      packet_loss: 'Packets are lost',
     },
     why: {
       not_recording: (cause) => `Cause: ${cause}`,
@@ -311,6 +312,8 @@ export const en: Dictionary = {
       long_gop: (seconds) =>
         `${seconds} s apart. Set the camera to a key frame every 1–2 s, without smart codec`,
       clock_offset: (seconds) => `Off by ${seconds} s. Give the camera the centre’s NTP server`,
+      packet_loss: (percent) =>
+        `${percent} % of the packets are lost, which harms pictures. Check the network, the switch port and the bit rate, or let media come by TCP`,
     },
   },
   grant: {
@@ -444,6 +447,7 @@ export const en: Dictionary = {
     since: (time) => `since ${time}`,
     actionsFor: (name) => `Actions for ${name}`,
     gop: (seconds) => `key frame every ${seconds} s`,
+    loss: (percent) => `${percent} % of packets lost`,
     clock: (seconds) => `clock off by ${seconds} s`,
     level: (dbfs) => `Sound level ${dbfs} dBFS`,
     noSound: 'no sound',

@@ -300,6 +300,7 @@ export const zh = {
       low_frame_rate: '帧率偏低',
       long_gop: '关键帧间隔过长',
       clock_offset: '摄像机时钟偏差过大',
+      packet_loss: '丢包',
     },
     why: {
       not_recording: (cause: string) => `原因：${cause}`,
@@ -308,6 +309,8 @@ export const zh = {
       long_gop: (seconds: string) =>
         `间隔 ${seconds} 秒。请在摄像机上设为每 1–2 秒一个关键帧(I 帧)，并关闭智能编码`,
       clock_offset: (seconds: string) => `相差 ${seconds} 秒。请为摄像机设置本中心的 NTP 服务器`,
+      packet_loss: (percent: string) =>
+        `${percent}% 的数据包丢失，部分画面受损。请检查网络、交换机端口和摄像机码率；可改用 TCP 取流`,
     },
   },
   grant: {
@@ -442,6 +445,7 @@ export const zh = {
     since: (time: string) => `自 ${time}`,
     actionsFor: (name: string) => `${name} 的操作`,
     gop: (seconds: string) => `关键帧间隔 ${seconds} 秒`,
+    loss: (percent: string) => `丢包 ${percent}%`,
     clock: (seconds: string) => `时钟偏差 ${seconds} 秒`,
     level: (dbfs: string) => `音量 ${dbfs} dBFS`,
     noSound: '无声音',
