@@ -106,8 +106,10 @@ class TrackReader:
         stamp = int.from_bytes(data[at + 4 : at + 8])
         if stamp != self._raw or self._base is None:
             if data[at + 8 : at + 12] != self.ssrc:
-                # Another sender: its reports and stamps are of another line.
-                self.ssrc, self.report, self._transit = data[at + 8 : at + 12], None, None
+                if self.ssrc:
+                    # Another sender: its reports and stamps are of another line.
+                    self.report = self._transit = None
+                self.ssrc = data[at + 8 : at + 12]
             self._raw = stamp
             self._note_arrival(stamp, arrived_us)
             if self._base is None:

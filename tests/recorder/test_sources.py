@@ -169,7 +169,9 @@ def test_every_frame_is_stored(recorded: Recording, which: tuple[str, str]) -> N
             key=lambda one: one[1].wall[1] - one[1].wall[0],
         )
         offsets = sound_offsets_us(path, record)
-        assert offsets and max(map(abs, offsets)) <= 80_000, f"{stream}: {offsets}"
+        # Until its first reports GStreamer's tracks are put together by what PLAY and arrival say.
+        limit_us = 150_000 if theirs else 80_000
+        assert offsets and max(map(abs, offsets)) <= limit_us, f"{stream}: {offsets}"
         assert left.gaps == []
 
 

@@ -77,6 +77,14 @@ def test_a_sender_report_tells_the_cameras_time() -> None:
     assert track.take_report(goodbye, 0, len(goodbye))
 
 
+def test_a_report_before_the_first_packet_counts() -> None:
+    track = reader()
+    report = sender_report(ssrc=1, utc_us=10**15, timestamp=0, packets=0, octets=0)
+    track.take_report(report, 0, len(report))
+    track.take(packet(1, 0), 0, 16, 0)
+    assert track.camera_us(0) is not None
+
+
 def test_another_sender_forgets_the_report() -> None:
     track = reader()
     track.take(packet(1, 0), 0, 16, 0)
