@@ -29,6 +29,8 @@ KINDS: Mapping[str, Said] = {
     "disk_low": Said("磁盘剩余空间不足", "Little room is left on a disk"),
     "disk_critical": Said("磁盘空间告急", "A disk is nearly full"),
     "ledger_stopped": Said("存证账本已停止", "The log of the site stands still"),
+    "witnesses_missing": Said("共签机构未达法定数", "The log lacks witnesses"),
+    "stamps_missing": Said("存证账本缺少可信时间戳", "The log lacks time stamps"),
     "removal_failed": Said("到期录像删除失败", "Expired footage could not be removed"),
     "not_recording": Said("未在录像", "Not recording"),
     "no_sound": Said("无声音", "No sound"),

@@ -26,8 +26,7 @@ from bidwitness.storage.index.audit import audit_event
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import AuditEntry, LogShard, Outbox, SessionRecord
 from bidwitness.storage.index.outbox import audit_key, session_record_key
-from bidwitness.storage.ledger.ledger import origin_of
-from bidwitness.storage.ledger.shard import read_head
+from bidwitness.storage.ledger.shard import origin_of, read_head
 from bidwitness.storage.ledger.tiles import WIDTH, Tiles
 from bidwitness.storage.ledger.trust import KEY_PLACE
 

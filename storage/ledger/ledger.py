@@ -5,7 +5,7 @@ index does not know of yet is found again by its bytes at the next start.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from bidwitness.storage.index.alarms import clear_alarm, raise_alarm
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import LogShard, Outbox, Session
 from bidwitness.storage.ledger.keys import open_signer
-from bidwitness.storage.ledger.shard import ShardLog, WriterLock
+from bidwitness.storage.ledger.shard import ShardLog, WriterLock, origin_of
 from bidwitness.storage.ledger.tiles import Tiles
 from bidwitness.storage.spool.files import Files
 
@@ -43,11 +43,6 @@ WAY_OUT = (
     "Put the newest copy of the log's folder back, or begin a new one with "
     "`bidwitness new-log-shard` (docs/ledger.md)."
 )
-
-
-def origin_of(site: str, shard: str) -> str:
-    """Give what a shard's log calls itself; its key has the same name."""
-    return f"{site}/log/{shard}"
 
 
 def key_path(settings: Settings, shard: str) -> Path:
@@ -64,10 +59,26 @@ class Waiting:
     body: Mapping[str, Any]
 
 
-class Ledger:
-    """The site's one writer of its log."""
+def _nobody_objects(_shard: str) -> None:
+    """For a log without witnesses."""
 
-    def __init__(self, database: Database, settings: Settings, clock: Clock, files: Files) -> None:
+
+class Ledger:
+    """The site's one writer of its log.
+
+    ``confirm`` is asked before each append to a shard, and raises ``DamageFound`` if a witness has
+    seen more of it than there is.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        clock: Clock,
+        files: Files,
+        confirm: Callable[[str], None] = _nobody_objects,
+    ) -> None:
+        self._confirm = confirm
         self._database = database
         self._settings = settings
         self._clock = clock
@@ -119,6 +130,7 @@ class Ledger:
         waiting = self._waiting(0)
         if not waiting:
             return 0
+        self._confirm(name)
         first = shard.append([item.entry for item in waiting])
         self._note(name, shard, {item.id: first + n for n, item in enumerate(waiting)}, waiting)
         return len(waiting)

@@ -30,8 +30,7 @@ from bidwitness.storage.evidence.session_records import CloseFacts, HeadFacts
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import LogShard, Outbox, Record, SessionRecord
 from bidwitness.storage.index.outbox import session_record_key
-from bidwitness.storage.ledger.ledger import origin_of
-from bidwitness.storage.ledger.shard import read_head
+from bidwitness.storage.ledger.shard import origin_of, read_head
 from bidwitness.storage.ledger.tiles import Tiles
 
 # Epochs that are looked through for one that covers a stretch: the first after its end mostly does.

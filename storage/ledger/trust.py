@@ -8,8 +8,7 @@ from bidwitness.storage.evidence.entries import RosterEntry, read_entry
 from bidwitness.storage.evidence.note import NoteKey, read_key
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import LogShard, Outbox
-from bidwitness.storage.ledger.ledger import origin_of
-from bidwitness.storage.ledger.shard import read_head
+from bidwitness.storage.ledger.shard import origin_of, read_head
 from bidwitness.storage.ledger.tiles import Tiles
 
 # A shard's own key stands right after its first entry.

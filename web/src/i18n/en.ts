@@ -296,6 +296,8 @@ export const en: Dictionary = {
       disk_low: 'Little room is left on a disk',
       disk_critical: 'A disk is nearly full',
       ledger_stopped: 'The log of the site stands still',
+      witnesses_missing: 'Too few witnesses have cosigned the log',
+      stamps_missing: 'The log of the site lacks time stamps',
       removal_failed: 'Expired footage could not be removed',
       not_recording: 'Not recording',
       no_sound: 'No sound',

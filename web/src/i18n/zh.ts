@@ -294,6 +294,8 @@ export const zh = {
       disk_low: '磁盘剩余空间不足',
       disk_critical: '磁盘空间告急',
       ledger_stopped: '存证账本已停止',
+      witnesses_missing: '共签机构未达法定数：存证账本无人共签',
+      stamps_missing: '存证账本缺少可信时间戳',
       removal_failed: '到期录像删除失败',
       not_recording: '未在录像',
       no_sound: '无声音',
