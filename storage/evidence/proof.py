@@ -6,7 +6,7 @@ with their inclusion proofs, ``data/log/covered.ndjson`` says which epoch covers
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from bidwitness.storage.evidence.canonical import BadRecord, JsonValue, canonical, parse
 from bidwitness.storage.evidence.chain import Problem
@@ -123,7 +123,7 @@ class LogFindings:
 
     problems: list[Problem] = field(default_factory=list)
     unproven: list[tuple[str, str]] = field(default_factory=list)
-    logs: list[dict[str, object]] = field(default_factory=list)
+    logs: list[dict[str, Any]] = field(default_factory=list)
 
 
 class LogVerification:
@@ -171,10 +171,8 @@ class LogVerification:
                     self._unproven(f"信任材料未列出存证账本 {checkpoint.origin}", said)
                 elif note.verified_by(key) is None:
                     raise BadNote(f"not signed by the key of {key.name} that is trusted")
-                elif not self._policy.quorum_met(note):
-                    self._unproven("共签机构未达法定数", "not enough witnesses have cosigned")
                 else:
-                    self._note_log(checkpoint, key.fingerprint)
+                    self._check_quorum(checkpoint, key.fingerprint, self._policy.cosigned(note))
         except BadNote as error:
             self._wrong("modified", name, str(error))
             return
@@ -191,9 +189,24 @@ class LogVerification:
             else:
                 self._wrong("modified", where, "is not in the log that the checkpoint is of")
 
-    def _note_log(self, checkpoint: Checkpoint, fingerprint: str) -> None:
-        said = {"origin": checkpoint.origin, "size": checkpoint.size, "key": fingerprint}
-        self.findings.logs.append(dict(said))
+    def _check_quorum(
+        self, checkpoint: Checkpoint, fingerprint: str, cosigned: Mapping[str, int]
+    ) -> None:
+        """Say which witnesses vouch for the log, and whether they are enough."""
+        if self._policy is not None and not self._policy.enough(cosigned):
+            count, of = len(cosigned), len(self._policy.witnesses)
+            said = f"not enough witnesses have cosigned the log ({count} of {of} have)"
+            self._unproven(f"共签机构未达法定数({of} 家中有 {count} 家共签)", said)
+            return
+        witnesses = [{"name": name, "at": cosigned[name]} for name in sorted(cosigned)]
+        self.findings.logs.append(
+            {
+                "origin": checkpoint.origin,
+                "size": checkpoint.size,
+                "key": fingerprint,
+                "witnesses": witnesses,
+            }
+        )
 
     def _check_session(self, claims: LogClaims) -> None:
         """Every record of the session is logged as it stands here."""

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from bidwitness.intervals import Interval, total
 from bidwitness.storage.evidence.chain import Problem
@@ -40,7 +41,7 @@ class Report:
     streams: list[StreamReport] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     unproven: list[tuple[str, str]] = field(default_factory=list)
-    logs: list[dict[str, object]] = field(default_factory=list)
+    logs: list[dict[str, Any]] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
     not_checked: list[tuple[str, str]] = field(default_factory=list)
 
@@ -154,10 +155,8 @@ def report_text(report: Report) -> str:
     if len(report.problems) > MEANT_FOR_EYES:
         lines.append(f"  … {len(report.problems) - MEANT_FOR_EYES} more: see --json")
     lines += [""] if report.logs else []
-    lines += [
-        f"存证账本 Log {log['origin']}: {log['size']} 条 entries, 公钥 key {log['key']}"
-        for log in report.logs
-    ]
+    for log in report.logs:
+        lines += _log_text(log)
     for title, entries in (
         ("尚未证明 Not proven", report.unproven),
         ("说明 Notes", report.notes),
@@ -167,6 +166,14 @@ def report_text(report: Report) -> str:
             lines += ["", f"{title}:"]
             lines += [f"  - {chinese}; {english}" for chinese, english in entries]
     return "".join(f"{_visible(line)}\n" for line in lines)
+
+
+def _log_text(log: dict[str, Any]) -> list[str]:
+    told = f"存证账本 Log {log['origin']}: {log['size']} 条 entries, 公钥 key {log['key']}"
+    return [told] + [
+        f"  共签 cosigned  {witness['name']} {utc_text(witness['at'] * 1_000_000)}"
+        for witness in log["witnesses"]
+    ]
 
 
 def _visible(text: str) -> str:

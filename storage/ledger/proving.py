@@ -5,6 +5,7 @@ Reads the index for places and the log's own files for everything else.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Orm
@@ -18,7 +19,7 @@ from bidwitness.storage.evidence.entries import (
     read_entry,
 )
 from bidwitness.storage.evidence.merkle import inclusion_path, root
-from bidwitness.storage.evidence.note import read_key, write_note
+from bidwitness.storage.evidence.note import Checkpoint, Note, read_key, write_note
 from bidwitness.storage.evidence.proof import (
     COVERED_FILE,
     LOG_FOLDER,
@@ -30,8 +31,8 @@ from bidwitness.storage.evidence.session_records import CloseFacts, HeadFacts
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import LogShard, Outbox, Record, SessionRecord
 from bidwitness.storage.index.outbox import session_record_key
-from bidwitness.storage.ledger.shard import origin_of, read_head
-from bidwitness.storage.ledger.tiles import Tiles
+from bidwitness.storage.ledger.shard import COSIGNED, COSIGNING, origin_of, read_head
+from bidwitness.storage.ledger.tiles import CHECKPOINT, Tiles
 
 # Epochs that are looked through for one that covers a stretch: the first after its end mostly does.
 LOOKED_AT = 200
@@ -122,7 +123,7 @@ def _logged(orm: Orm, record_ids: Sequence[int]) -> list[Outbox]:
 
 def _shard_files(settings: Settings, shard: str, wanted: Sequence[int]) -> dict[str, bytes]:
     folder = settings.log / shard
-    found = read_head(folder, origin_of(settings.site, shard))
+    found = _best_head(folder, origin_of(settings.site, shard), wanted[-1])
     if found is None:
         return {}
     checkpoint, note = found
@@ -138,6 +139,16 @@ def _shard_files(settings: Settings, shard: str, wanted: Sequence[int]) -> dict[
         f"{base}checkpoint": write_note(note.text, note.signatures),
         f"{base}entries.ndjson": b"".join(line + b"\n" for line in lines),
     }
+
+
+def _best_head(folder: Path, origin: str, last: int) -> tuple[Checkpoint, Note] | None:
+    """Give the newest checkpoint over entry ``last`` that enough witnesses have cosigned, else the
+    one with the cosignatures that there are, else the newest."""
+    for name in (COSIGNED, COSIGNING, CHECKPOINT):
+        found = read_head(folder, origin, name)
+        if found is not None and found[0].size > last:
+            return found
+    return None
 
 
 def _cover_of(orm: Orm, head: HeadFacts) -> _Cover | None:

@@ -1,25 +1,31 @@
 """Trust material: the public keys that a verifier must have from elsewhere than the package."""
 
+import base64
+import hashlib
+
 from sqlalchemy import select
 
 from bidwitness.config import Settings
 from bidwitness.errors import NotFound
 from bidwitness.storage.evidence.entries import RosterEntry, read_entry
 from bidwitness.storage.evidence.note import NoteKey, read_key
+from bidwitness.storage.evidence.policy import NO_QUORUM, Policy
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import LogShard, Outbox
 from bidwitness.storage.ledger.shard import origin_of, read_head
 from bidwitness.storage.ledger.tiles import Tiles
+from bidwitness.storage.ledger.trusted import read_trusted
 
 # A shard's own key stands right after its first entry.
 KEY_PLACE = 1
 
 
 def write_policy(database: Database, settings: Settings) -> bytes:
-    """Give a policy with every key of this site's logs and recorders, without witnesses.
+    """Give a policy with every key of this site's logs and recorders, and the witnesses and
+    time-stamping authorities of the settings.
 
-    The keys come from the logs themselves. Raises ``NotFound`` while there is no log, and
-    ``DamageFound`` if its files are not whole.
+    The site's keys come from the logs themselves. Raises ``NotFound`` while there is no log,
+    ``DamageFound`` if its files are not whole, ``ConfigError`` if the settings are wrong.
     """
     with database.read() as orm:
         shards = list(orm.scalars(select(LogShard.shard).order_by(LogShard.opened_us)))
@@ -41,8 +47,24 @@ def write_policy(database: Database, settings: Settings) -> bytes:
     for found_in, position in rosters:
         if found_in in tiles and position is not None:
             lines += _line("recorder", _key_at(tiles[found_in], position))
-    lines += ["# No witness of another organisation is asked for.", "quorum none"]
+    lines += _others(read_trusted(settings.witnesses))
     return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _others(trusted: Policy) -> list[str]:
+    """Give the lines about other organisations."""
+    lines: list[str] = []
+    for name, key in trusted.witnesses.items():
+        lines += _line(f"witness {name}", key)
+    for name, group in trusted.groups.items():
+        lines += ["", f"group {name} {group.needed} {' '.join(group.members)}"]
+    for name, certificate in trusted.timestamps.items():
+        body = base64.b64encode(certificate).decode()
+        lines += ["", f"# SHA-256 {hashlib.sha256(certificate).hexdigest()}"]
+        lines += [f"timestamp {name} {body}"]
+    if trusted.quorum == NO_QUORUM:
+        lines += ["", "# No witness of another organisation is asked for."]
+    return [*lines, f"quorum {trusted.quorum}"]
 
 
 def _key_at(tiles: Tiles, place: int) -> NoteKey | None:

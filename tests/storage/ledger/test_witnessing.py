@@ -168,8 +168,8 @@ def test_after_a_start_it_goes_on_where_it_was(near: Neighbours) -> None:
     near.site.act(2)
     near.site.log()
     near.asking.ask_all()
-    # Each was first asked with a size it does not know of.
-    assert sorted(near.asked) == sorted("aabbcc")
+    # Each was asked before the first entry, with a size that was only guessed, and after it.
+    assert sorted(near.asked) == sorted("aaabbbccc")
     assert near.size(COSIGNED) == 7
 
 
