@@ -13,6 +13,8 @@ from bidwitness.storage.evidence.ed25519 import KEY_BYTES, SIGNATURE_BYTES, ed25
 ED25519, COSIGNATURE = 0x01, 0x04
 MAX_NOTE = 100_000
 MAX_SIGNATURES = 64
+# The year 2200: later is no time at which anybody has signed.
+_LATEST_S = 7_258_118_400
 _DASH = "— "
 KEY_NAME = re.compile(r"[^\s+]+")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
@@ -106,6 +108,8 @@ class Note:
             at, message, data = 0, self.text.encode(), signature.data
             if key.kind == COSIGNATURE:
                 at = int.from_bytes(data[:8], "big")
+                if at > _LATEST_S:
+                    raise BadNote(f"the cosignature of {key.name} is of no time")
                 message, data = cosigned_message(at, self.text), data[8:]
             if len(data) != SIGNATURE_BYTES or not ed25519_verifies(key.public, message, data):
                 raise BadNote(f"the signature of {key.name} is wrong")

@@ -1,7 +1,8 @@
 """Trust material from outside a package: C2SP's tlog-policy, and whom else its holder trusts.
 
-Two kinds of lines more than there: ``recorder KEY``, and ``timestamp NAME CERTIFICATE [URL]`` with
-the certificate of a time-stamping authority in DER and base64. What a quorum is made of, and that
+Two kinds of lines more than there: ``recorder KEY``, and ``timestamp NAME CERTIFICATES [URL]`` with
+a time-stamping authority's certificate in DER and base64, and behind commas those above it, the
+root last; one that signed itself stands alone. What a quorum is made of, and that
 a group counts each member once, is as C2SP defines it.
 """
 
@@ -49,7 +50,7 @@ class Policy:
     witnesses: Mapping[str, NoteKey]
     groups: Mapping[str, Group]
     quorum: str
-    timestamps: Mapping[str, bytes] = field(default_factory=dict)
+    timestamps: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     urls: Mapping[str, str] = field(default_factory=dict)
 
     def log(self, origin: str) -> NoteKey | None:
@@ -116,7 +117,7 @@ class _Reading:
         self.witnesses: dict[str, NoteKey] = {}
         self.groups: dict[str, Group] = {}
         self.quorum: str | None = None
-        self.timestamps: dict[str, bytes] = {}
+        self.timestamps: dict[str, tuple[bytes, ...]] = {}
         self.urls: dict[str, str] = {}
         self._members: set[str] = set()
 
@@ -131,7 +132,8 @@ class _Reading:
             self.witnesses[self._new(words[0])] = key
             self.urls.update(zip(words[:1], words[2:], strict=False))
         elif kind == "timestamp" and count in (2, 3):
-            self.timestamps[self._new(words[0])] = from_base64(words[1])
+            parts = tuple(from_base64(part) for part in words[1].split(","))
+            self.timestamps[self._new(words[0])] = parts
             self.urls.update(zip(words[:1], words[2:], strict=False))
         elif kind == "group" and count >= 3:
             self._group(words[0], words[1], words[2:])

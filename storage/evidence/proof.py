@@ -28,6 +28,13 @@ from bidwitness.storage.evidence.note import BadNote, Checkpoint, read_checkpoin
 from bidwitness.storage.evidence.policy import NO_QUORUM, Policy
 from bidwitness.storage.evidence.schema import Count, Hex32, Name, from_json, to_json
 from bidwitness.storage.evidence.session_records import HeadFacts
+from bidwitness.storage.evidence.stamps import (
+    Stamp,
+    StampedRecord,
+    StampVerification,
+    TokenCheck,
+    hold_against_stamps,
+)
 
 LOG_FOLDER = "data/log/"
 COVERED_FILE = "data/log/covered.ndjson"
@@ -108,32 +115,42 @@ def _hashes(path: Sequence[str]) -> list[bytes]:
 
 @dataclass(frozen=True)
 class LogClaims:
-    """What the log is asked about: a session, the leaf hash of each of its records in order, and
-    the stretches that its close and supplements name."""
+    """What the log is asked about: a session, the leaf hash of each of its records in order, the
+    stretches that its close and supplements name, and when each record says it was written."""
 
     session: str
     leaves: Sequence[str]
     heads: Sequence[HeadFacts]
+    times: Sequence[int] = ()
 
 
 @dataclass
 class LogFindings:
     """``problems`` contradict the package; ``unproven`` is what is merely not shown; ``logs`` say
-    origin, size and key of what was held against the policy."""
+    origin, size, key and witnesses of what was held against the policy, ``stamps`` its time stamps."""
 
     problems: list[Problem] = field(default_factory=list)
     unproven: list[tuple[str, str]] = field(default_factory=list)
     logs: list[dict[str, Any]] = field(default_factory=list)
+    stamps: list[Stamp] = field(default_factory=list)
 
 
 class LogVerification:
     """Holds the log's part of a package against its records, and against a policy if there is
     one. ``files``: the lines of each file under ``data/log/``, and the whole of a checkpoint."""
 
-    def __init__(self, files: Mapping[str, bytes], policy: Policy | None) -> None:
+    def __init__(
+        self,
+        files: Mapping[str, bytes],
+        policy: Policy | None,
+        check_token: TokenCheck | None = None,
+    ) -> None:
         self._files = files
         self._policy = policy
+        self._check_token = check_token
         self._entries: list[LogEntry] = []
+        # Of each of the session's records, by its number: in which log it stands, and where.
+        self._places: dict[str, tuple[str, int]] = {}
         self.findings = LogFindings()
 
     def run(self, claims: LogClaims) -> LogFindings:
@@ -141,10 +158,11 @@ class LogVerification:
         if self._policy is None:
             self._unproven("未提供包外信任材料", "no trust material from outside was given")
         for name in sorted(self._files):
-            if name.endswith("/checkpoint"):
+            if name.endswith("/checkpoint") and name.count("/") == LOG_FOLDER.count("/") + 1:
                 self._read_shard(name, name[: -len("checkpoint")] + "entries.ndjson")
         self._check_session(claims)
         self._check_heads(claims.heads)
+        self._check_times(claims)
         return self.findings
 
     def _wrong(self, kind: str, where: str, detail: str) -> None:
@@ -173,6 +191,7 @@ class LogVerification:
                     raise BadNote(f"not signed by the key of {key.name} that is trusted")
                 else:
                     self._check_quorum(checkpoint, key.fingerprint, self._policy.cosigned(note))
+                    self._read_stamps(name[: -len("checkpoint")], checkpoint)
         except BadNote as error:
             self._wrong("modified", name, str(error))
             return
@@ -186,6 +205,8 @@ class LogVerification:
             path = _hashes(facts.path)
             if verify_inclusion(leaf, facts.index, checkpoint.size, path, checkpoint.root):
                 self._entries.append(facts.entry)
+                if isinstance(facts.entry, SessionEntry):
+                    self._places[facts.entry.leaf] = (checkpoint.origin, facts.index)
             else:
                 self._wrong("modified", where, "is not in the log that the checkpoint is of")
 
@@ -207,6 +228,26 @@ class LogVerification:
                 "witnesses": witnesses,
             }
         )
+
+    def _read_stamps(self, base: str, head: Checkpoint) -> None:
+        if self._policy is None:
+            return
+        found = StampVerification(self._files, base, self._policy, self._check_token).run(head)
+        self.findings.problems += found.problems
+        self.findings.stamps += found.stamps
+
+    def _check_times(self, claims: LogClaims) -> None:
+        """Hold the times that the session's records state against the time stamps."""
+        if self._policy is None:
+            return
+        records = [
+            StampedRecord(f"session {claims.session}#{seq}", *self._places[leaf], at)
+            for seq, (leaf, at) in enumerate(zip(claims.leaves, claims.times, strict=True))
+            if leaf in self._places
+        ]
+        found = hold_against_stamps(records, self.findings.stamps, self._policy)
+        self.findings.problems += found.problems
+        self.findings.unproven += found.unproven
 
     def _check_session(self, claims: LogClaims) -> None:
         """Every record of the session is logged as it stands here."""

@@ -62,23 +62,31 @@ from bidwitness.storage.evidence.session_records import (
     SpanFacts,
     SupplementFacts,
 )
+from bidwitness.storage.evidence.stamps import NO_TOKEN_CHECK, TokenCheck
 
 # Hashing leaves the interpreter's lock alone; two files at least are worked on at once.
 WORKERS = min(16, max(4, os.cpu_count() or 1))
 
 
-def verify_package(path: Path, policy: Path | None = None, *, media: bool = True) -> Report:
+def verify_package(
+    path: Path,
+    policy: Path | None = None,
+    *,
+    media: bool = True,
+    check_token: TokenCheck | None = None,
+) -> Report:
     """Verify a package: a zip, a bag's base folder, or a folder that holds exactly one bag.
 
     Never raises for what the package holds: the report tells. ``policy``: trust material from
     outside; without it nothing is ever authentic. Without ``media`` the recordings themselves are
-    not read, only that they are there is seen; then nothing is authentic either.
+    not read, only that they are there is seen; then nothing is authentic either. ``check_token``
+    knows who may sign time stamps; without it only what they are over is looked at, and that is said.
     """
     report = Report(str(path))
     try:
         trusted = None if policy is None else read_policy(policy.read_bytes())
         with open_files(path) as files:
-            _Verification(Bag(files), report, trusted, media=media).run()
+            _Verification(Bag(files), report, trusted, check_token, media=media).run()
     except (Unreadable, BadPolicy, OSError) as error:
         report.problems.append(Problem("unreadable", path.name, str(error)))
         report.exit_code = UNREADABLE
@@ -107,9 +115,18 @@ class _Stream:
 
 
 class _Verification:
-    def __init__(self, bag: Bag, report: Report, policy: Policy | None, *, media: bool) -> None:
+    def __init__(
+        self,
+        bag: Bag,
+        report: Report,
+        policy: Policy | None,
+        check_token: TokenCheck | None,
+        *,
+        media: bool,
+    ) -> None:
         self._bag = bag
         self._policy = policy
+        self._check_token = check_token
         self._media = media
         self._report = report
         self._streams: dict[str, _Stream] = {}
@@ -354,11 +371,16 @@ class _Verification:
             except Unreadable as error:
                 self._wrong("unreadable", name, str(error))
         heads = [head for head in self._heads() if head.stream in self._streams]
-        claims = LogClaims(self._report.session or "", self._leaves, list(dict.fromkeys(heads)))
-        found = LogVerification(files, self._policy).run(claims)
+        times = [item.place.at for item in self._session]
+        named = list(dict.fromkeys(heads))
+        claims = LogClaims(self._report.session or "", self._leaves, named, times)
+        found = LogVerification(files, self._policy, self._check_token).run(claims)
         self._report.problems += found.problems
         self._report.unproven += found.unproven
         self._report.logs = found.logs
+        self._report.stamps = [vars(stamp) for stamp in found.stamps]
+        if found.stamps and self._check_token is None:
+            self._report.not_checked.append(NO_TOKEN_CHECK)
         words = witness_words(self._policy) if self._policy is not None else None
         self._report.notes += [words] if words else []
 

@@ -58,9 +58,9 @@ def _others(trusted: Policy) -> list[str]:
         lines += _line(f"witness {name}", key)
     for name, group in trusted.groups.items():
         lines += ["", f"group {name} {group.needed} {' '.join(group.members)}"]
-    for name, certificate in trusted.timestamps.items():
-        body = base64.b64encode(certificate).decode()
-        lines += ["", f"# SHA-256 {hashlib.sha256(certificate).hexdigest()}"]
+    for name, certificates in trusted.timestamps.items():
+        body = ",".join(base64.b64encode(item).decode() for item in certificates)
+        lines += ["", f"# SHA-256 {hashlib.sha256(certificates[0]).hexdigest()}"]
         lines += [f"timestamp {name} {body}"]
     if trusted.quorum == NO_QUORUM:
         lines += ["", "# No witness of another organisation is asked for."]
