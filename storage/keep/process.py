@@ -24,6 +24,7 @@ from bidwitness.storage.keep.lock import KeepLock
 from bidwitness.storage.keep.records import RecordsWriter
 from bidwitness.storage.keep.upload import Uploader
 from bidwitness.storage.ledger.ledger import Ledger
+from bidwitness.storage.ledger.stamping import Stamper
 from bidwitness.storage.ledger.witnessing import Witnesses
 from bidwitness.storage.sessions import clockwork
 from bidwitness.storage.sessions.seal import Sealer
@@ -66,6 +67,7 @@ def duties_of(settings: Settings, database: Database, store: Store, clock: Clock
     streams = StreamWatch(database, clock)
     notify = Notifier(database, clock, settings)
     witnesses = Witnesses(database, settings, clock, files)
+    stamper = Stamper(database, settings, clock, files)
     ledger = Ledger(database, settings, clock, files, witnesses.confirm)
     disks = DiskWatch(database, clock, _volumes(settings))
     return [
@@ -75,6 +77,7 @@ def duties_of(settings: Settings, database: Database, store: Store, clock: Clock
         Duty("seal", 1.0, _quietly(seal.seal_due)),
         Duty("ledger", 1.0, ledger.log_some, eager=True),
         Duty("witnesses", 5.0, witnesses.ask_all),
+        Duty("stamps", 10.0, stamper.stamp_due),
         Duty("upload", 1.0, upload.upload_some, eager=True),
         Duty("records", 10.0, records.write_due),
         Duty("evict", 10.0, evict.evict_some, eager=True),

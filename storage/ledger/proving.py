@@ -32,6 +32,7 @@ from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import LogShard, Outbox, Record, SessionRecord
 from bidwitness.storage.index.outbox import session_record_key
 from bidwitness.storage.ledger.shard import COSIGNED, COSIGNING, origin_of, read_head
+from bidwitness.storage.ledger.stamped import stamp_files
 from bidwitness.storage.ledger.tiles import CHECKPOINT, Tiles
 
 # Epochs that are looked through for one that covers a stretch: the first after its end mostly does.
@@ -103,15 +104,22 @@ def log_files(
             if (known := made[found.row.id]) is not None
         ]
     rows = {row.id: row for row in (*records, *(found.row for _, found in covers))}
-    places: dict[str, list[int]] = {}
-    for row in rows.values():
-        places.setdefault(str(row.shard), []).append(int(row.position or 0))
     files: dict[str, bytes] = {}
-    for shard, wanted in places.items():
-        files |= _shard_files(settings, shard, sorted(wanted))
+    for shard, wanted in _places(rows.values()).items():
+        files |= _shard_files(settings, shard, wanted)
+    for shard, wanted in _places(records).items():
+        files |= stamp_files(settings, shard, wanted, files)
     if lines:
         files[COVERED_FILE] = b"".join(line + b"\n" for line in lines)
     return files
+
+
+def _places(rows: Iterable[Outbox]) -> dict[str, list[int]]:
+    """Give the places of rows in each shard, ascending."""
+    places: dict[str, list[int]] = {}
+    for row in rows:
+        places.setdefault(str(row.shard), []).append(int(row.position or 0))
+    return {shard: sorted(wanted) for shard, wanted in places.items()}
 
 
 def _logged(orm: Orm, record_ids: Sequence[int]) -> list[Outbox]:

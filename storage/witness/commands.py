@@ -1,6 +1,5 @@
 """``bidwitness witness``: run by another organisation than the one whose logs it cosigns."""
 
-import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +7,6 @@ import typer
 
 from bidwitness.clock import SystemClock
 from bidwitness.config import Settings, load_settings
-from bidwitness.errors import ConfigError
 from bidwitness.storage.evidence.note import COSIGNATURE
 from bidwitness.storage.ledger.keys import read_signer
 from bidwitness.storage.spool.files import SystemFiles
@@ -42,23 +40,18 @@ def run(
     if ctx.invoked_subcommand is not None:
         return
     # Here: the other commands start faster without them.
-    import uvicorn
-
-    from bidwitness.storage.witness.service import create_app, server_config
+    from bidwitness.storage.witness.service import create_app
+    from bidwitness.storage.witness.serving import listen, run_service
 
     settings, clock = load_settings(), SystemClock()
     witness = Witness(folder_of(settings, folder), clock, SystemFiles())
     witness.open()
-    listener = listen(host, port)
     try:
-        cert, key = (str(p) if p else None for p in (settings.tls_cert, settings.tls_key))
-        server = uvicorn.Server(
-            server_config(create_app(witness, clock, a_minute=a_minute), cert, key)
-        )
+        listener = listen(host, port)
         typer.echo(f"The witness {witness.key} listens on port {listener.getsockname()[1]}")
-        server.run(sockets=[listener])
+        cert, key = settings.tls_cert, settings.tls_key
+        run_service(create_app(witness, clock, a_minute), listener, cert, key)
     finally:
-        listener.close()
         witness.close()
 
 
@@ -88,17 +81,3 @@ def show_logs(folder: Folder = None) -> None:
         typer.echo(f"{origin}: {held[0].size if held else 0} entries cosigned, key {log}")
         if found := memory.conflicts(origin):
             typer.echo(f"{origin}: signed {len(found)} checkpoint(s) that CONTRADICT it")
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Open the listening socket; port 0 takes a free one. Raises ``ConfigError``."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, place = found[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(place)
-        listener.listen()
-    except OSError as error:
-        raise ConfigError(f"{host}:{port} cannot be listened on: {error.strerror}.") from None
-    return listener
