@@ -41,12 +41,12 @@ def write_policy(database: Database, settings: Settings) -> bytes:
         found = read_head(folder, origin_of(settings.site, shard))
         if found is not None:
             tiles[shard] = Tiles(folder, found[0].size)
-            lines += _line("log", _key_at(tiles[shard], KEY_PLACE))
+            lines += _line("log", _key_at(tiles[shard], KEY_PLACE, "log"))
     if not tiles:
         raise NotFound("There is no log yet: start `bidwitness keep` first.")
     for found_in, position in rosters:
         if found_in in tiles and position is not None:
-            lines += _line("recorder", _key_at(tiles[found_in], position))
+            lines += _line("recorder", _key_at(tiles[found_in], position, "recorder"))
     lines += _others(read_trusted(settings.witnesses))
     return "".join(f"{line}\n" for line in lines).encode()
 
@@ -67,9 +67,12 @@ def _others(trusted: Policy) -> list[str]:
     return [*lines, f"quorum {trusted.quorum}"]
 
 
-def _key_at(tiles: Tiles, place: int) -> NoteKey | None:
+def _key_at(tiles: Tiles, place: int, role: str) -> NoteKey | None:
+    """Give the key that the log says came into use there, if it is of this role."""
     entry = read_entry(tiles.entry(place))
-    return read_key(entry.key) if isinstance(entry, RosterEntry) else None
+    if isinstance(entry, RosterEntry) and entry.role == role:
+        return read_key(entry.key)
+    return None
 
 
 def _line(kind: str, key: NoteKey | None) -> list[str]:

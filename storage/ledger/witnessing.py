@@ -28,6 +28,7 @@ from bidwitness.storage.index.alarms import clear_alarm, raise_alarm
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import LogShard
 from bidwitness.storage.ledger.asking import Answer, Asked, Asker, Cosigned, Failed, Refused, Stale
+from bidwitness.storage.ledger.roster import note_roster
 from bidwitness.storage.ledger.shard import COSIGNED, COSIGNING, origin_of, read_head
 from bidwitness.storage.ledger.tiles import Tiles
 from bidwitness.storage.ledger.trusted import read_trusted
@@ -48,7 +49,7 @@ WITNESS_WAY_OUT = (
 
 def wait_s(failures: int) -> int:
     """Give the seconds to leave a witness alone after so many failures: 5, 10, 20 … 300. Pure."""
-    return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(failures - 1, 10))
+    return min(LONGEST_WAIT_S, FIRST_WAIT_S << min(failures - 1, 10))
 
 
 @dataclass
@@ -93,6 +94,7 @@ class Witnesses:
         self._asked: set[str] = set()
         self._missing_since: int | None = None
         self._alarmed: bool | None = None
+        self._noted: Policy | None = None
 
     def ask_all(self) -> int:
         """Ask whoever is to be asked about every shard; give how many have answered.
@@ -102,6 +104,7 @@ class Witnesses:
         """
         try:
             policy = read_trusted(self._settings.witnesses)
+            self._note_roster(policy)
             with self._database.read() as orm:
                 shards = orm.scalars(
                     select(LogShard.shard)
@@ -119,6 +122,13 @@ class Witnesses:
             self._alarm(str(error))
             return 0
         return done
+
+    def _note_roster(self, policy: Policy) -> None:
+        """Have a change of the settings logged, once."""
+        if policy != self._noted:
+            with self._database.write() as orm:
+                note_roster(orm, policy, self._clock.utc_us())
+            self._noted = policy
 
     def confirm(self, shard: str) -> None:
         """Ask before the first entry whether anybody has seen more of the log than is here.

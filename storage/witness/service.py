@@ -32,7 +32,8 @@ def create_app(witness: Witness, clock: Clock, a_minute: int) -> FastAPI:
         except (OSError, BidWitnessError) as error:
             log.error("nothing can be cosigned", extra={"facts": {"why": str(error)}})
             return PlainTextResponse("This witness cannot cosign at the moment.\n", 500)
-        return Response(answer.body, answer.status, media_type=answer.media_type)
+        # Not as `media_type`: it would be given a charset, which the protocol does not have.
+        return Response(answer.body, answer.status, {"Content-Type": answer.media_type})
 
     @app.get("/key")
     def key() -> PlainTextResponse:

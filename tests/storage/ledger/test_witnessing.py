@@ -1,5 +1,6 @@
 """The site and its witnesses: enough cosignatures, an alarm without, and no second history."""
 
+import hashlib
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -12,12 +13,13 @@ from support.ledger_site import Site
 from support.witnesses import Neighbours, opened_witness
 
 from bidwitness.config import load_settings
-from bidwitness.storage.evidence.entries import ShardBefore, ShardEntry
+from bidwitness.storage.evidence.entries import RosterEntry, ShardBefore, ShardEntry
 from bidwitness.storage.evidence.note import read_note
 from bidwitness.storage.index.alarms import open_alarm
 from bidwitness.storage.index.database import Database, open_database, upgrade
 from bidwitness.storage.ledger.giving_up import give_up
 from bidwitness.storage.ledger.shard import COSIGNED, COSIGNING
+from bidwitness.storage.ledger.trusted import read_trusted
 from bidwitness.storage.ledger.witnessing import MISSING, wait_s
 
 TWO_OF_THREE = "group enough 2 a b c\nquorum enough"
@@ -32,6 +34,8 @@ def near(site: Site, tmp_path: Path) -> Neighbours:
     site.log()
     found.introduce()
     site.clock.advance(10 * SECOND)
+    # So that the counts below are of what the tests log.
+    found.asking._noted = read_trusted(found.path)
     found.asking.ask_all()
     return found
 
@@ -170,7 +174,7 @@ def test_after_a_start_it_goes_on_where_it_was(near: Neighbours) -> None:
     near.asking.ask_all()
     # Each was asked before the first entry, with a size that was only guessed, and after it.
     assert sorted(near.asked) == sorted("aaabbbccc")
-    assert near.size(COSIGNED) == 7
+    assert near.size(COSIGNED) == near.size("checkpoint")
 
 
 def test_two_years_have_each_their_last_word(near: Neighbours) -> None:
@@ -303,3 +307,31 @@ def test_a_new_witness_learns_the_log_from_its_start(near: Neighbours, tmp_path:
     near.introduce()
     near.asking.ask_all()
     assert len(read_note(near.note(COSIGNED) or b"").signatures) == 5
+
+
+def test_who_comes_and_who_goes_stands_in_the_log(near: Neighbours) -> None:
+    def rosters() -> list[tuple[str, str]]:
+        near.site.log()
+        entries = near.site.entries()
+        return [(e.role, e.key) for e in entries if isinstance(e, RosterEntry)][1:]
+
+    near.begin()
+    near.asking.ask_all()
+    keys = {name: str(witness.key) for name, witness in near.witnesses.items()}
+    assert rosters() == sorted(("witness", key) for key in keys.values())
+    near.quorum = "quorum b"
+    near.behave["a"] = away
+    del near.witnesses["a"]
+    near.path.write_text(near.lines() + "timestamp t QUFB http://t.example\n")
+    near.asking.ask_all()
+    near.asking.ask_all()
+    authority = ("timestamp", f"sha256:{hashlib.sha256(b'AAA').hexdigest()}")
+    assert rosters()[3:] == [authority, ("witness_gone", keys["a"])]
+    near.begin()
+    near.asking.ask_all()
+    assert len(rosters()) == 5
+    # It comes back.
+    near.path.write_text(f"witness a {keys['a']} http://a.example\nquorum a\n")
+    near.asking.ask_all()
+    assert ("witness", keys["a"]) in rosters()[5:]
+    assert ("timestamp_gone", authority[1]) in rosters()[5:]
