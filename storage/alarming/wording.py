@@ -21,6 +21,9 @@ KINDS: Mapping[str, Said] = {
     "seal_refused": Said("固化被拒绝", "Seal refused"),
     "seal_waits": Said("固化在等待", "The seal waits"),
     "seal_open": Said("已固化但末段未到", "Sealed without its end"),
+    "plan_forgotten": Said(
+        "计划的场次既未开始也未取消", "A planned session was neither opened nor cancelled"
+    ),
     "store_down": Said("存储无法写入", "The store takes nothing"),
     "store_full": Said("存储已满", "The store is full"),
     "footage_damaged": Said("录像与登记的摘要不一致", "Footage differs from its recorded digest"),

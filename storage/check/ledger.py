@@ -29,6 +29,7 @@ from bidwitness.storage.index.outbox import audit_key, session_record_key
 from bidwitness.storage.ledger.shard import origin_of, read_head
 from bidwitness.storage.ledger.tiles import WIDTH, Tiles
 from bidwitness.storage.ledger.trust import KEY_PLACE
+from bidwitness.storage.sessions.planned import forgotten_plans
 
 BATCH = 500
 Row = TypeVar("Row", Outbox, SessionRecord, AuditEntry)
@@ -48,6 +49,7 @@ def check_ledger(
             yield from _check_shard(database, settings, row)
     yield from _check_session_records(database, now_us - late_us)
     yield from _check_audit_entries(database, now_us - late_us)
+    yield from _check_plans(database, now_us)
 
 
 def _check_shard(database: Database, settings: Settings, row: LogShard) -> Iterator[Problem | None]:
@@ -118,6 +120,14 @@ def _check_session_records(database: Database, before_us: int) -> Iterator[Probl
             row = rows.get(session_record_key(record.id))
             stated = SessionEntry(session_tag(record.session_id), record.seq, record.leaf.hex())
             yield _compare(name, row, record.at_us < before_us, stated)
+
+
+def _check_plans(database: Database, now_us: int) -> Iterator[Problem | None]:
+    """Of each session whose time has come, a record says whether it was opened or cancelled."""
+    with database.read() as orm:
+        forgotten = forgotten_plans(orm, now_us)
+    for item in forgotten:
+        yield Problem(Fault.MISSING, f"session {item.session_id}", item.why)
 
 
 def _check_audit_entries(database: Database, before_us: int) -> Iterator[Problem | None]:

@@ -10,15 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bidwitness.intervals import Interval, intersect, subtract, total, union
+from bidwitness.intervals import Interval, intersect, subtract, total
 from bidwitness.storage.evidence.bag import Bag, Unreadable, open_files
 from bidwitness.storage.evidence.canonical import BadRecord, parse
 from bidwitness.storage.evidence.chain import (
     Link,
     Problem,
+    claimed_spans,
+    follows,
     link_of_line,
     record_name,
-    standing_claims,
     verify_links,
     verify_order,
     verify_runs,
@@ -275,7 +276,7 @@ class _Verification:
             part = within_heads(stream.covered, [head])
             rest -= {id(link) for link in part}
             self._check_stretch(stream_id, head, part)
-            joined = [end, *part] if end and part and _follows(end, part[0]) else part
+            joined = [end, *part] if end and part and follows(end, part[0]) else part
             self._report.problems += verify_links(joined)
             self._report.problems += verify_runs([link.facts for link in joined])
             end = part[-1] if part else None
@@ -406,25 +407,3 @@ class _Verification:
         report.gaps = [(gap.cause, gap.medium, part) for gap, part in found]
         report.unexplained = subtract(stream.claimed, [*held, *(part for _, part in found)])
         return report
-
-
-def _follows(before: Link, after: Link) -> bool:
-    """Say whether a stretch begins where the one before it ended."""
-    a, b = before.facts.place, after.facts.place
-    next_in_day = a.day == b.day and b.seq == a.seq + 1
-    return next_in_day or (a.day < b.day and b.seq == 0 and b.prev == before.leaf)
-
-
-def claimed_spans(session: Sequence[SessionRecord]) -> dict[str, list[Interval]]:
-    """Give what a session claims of each stream: as its close says, else by its claim records."""
-    spans: dict[str, list[Interval]] = {}
-    for item in session:
-        if isinstance(item, CloseFacts):
-            for claim in item.claims:
-                spans.setdefault(claim.stream, []).append(Interval(claim.start, claim.end))
-            return {stream: union(parts) for stream, parts in spans.items()}
-    for standing in standing_claims(session).values():
-        end = standing.end if standing.end is not None else 2**53
-        if end > standing.start:
-            spans.setdefault(standing.stream, []).append(Interval(standing.start, end))
-    return {stream: union(parts) for stream, parts in spans.items()}

@@ -27,6 +27,7 @@ from bidwitness.storage.ledger.ledger import Ledger
 from bidwitness.storage.ledger.stamping import Stamper
 from bidwitness.storage.ledger.witnessing import Witnesses
 from bidwitness.storage.sessions import clockwork
+from bidwitness.storage.sessions.planned import PlanMonitor
 from bidwitness.storage.sessions.seal import Sealer
 from bidwitness.storage.spool.files import SystemFiles
 from bidwitness.storage.store import Retrying, Store, open_store
@@ -74,6 +75,7 @@ def duties_of(settings: Settings, database: Database, store: Store, clock: Clock
         Duty("clockwork", 1.0, _quietly(lambda: clockwork.tick(database, clock, settings))),
         Duty("streams", 1.0, _quietly(streams.watch)),
         Duty("notify", 1.0, notify.notify, eager=True),
+        Duty("plans", 300.0, _quietly(PlanMonitor(database, clock).watch)),
         Duty("seal", 1.0, _quietly(seal.seal_due)),
         Duty("ledger", 1.0, ledger.log_some, eager=True),
         Duty("witnesses", 5.0, witnesses.ask_all),

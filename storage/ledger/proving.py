@@ -4,6 +4,7 @@ Reads the index for places and the log's own files for everything else.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness.config import Settings
+from bidwitness.errors import DamageFound
 from bidwitness.storage.evidence.entries import (
     EpochEntry,
     EpochHead,
@@ -33,7 +35,7 @@ from bidwitness.storage.index.models import LogShard, Outbox, Record, SessionRec
 from bidwitness.storage.index.outbox import session_record_key
 from bidwitness.storage.ledger.shard import COSIGNED, COSIGNING, origin_of, read_head
 from bidwitness.storage.ledger.stamped import stamp_files
-from bidwitness.storage.ledger.tiles import CHECKPOINT, Tiles
+from bidwitness.storage.ledger.tiles import Tiles
 
 # Epochs that are looked through for one that covers a stretch: the first after its end mostly does.
 LOOKED_AT = 200
@@ -152,11 +154,16 @@ def _shard_files(settings: Settings, shard: str, wanted: Sequence[int]) -> dict[
 def _best_head(folder: Path, origin: str, last: int) -> tuple[Checkpoint, Note] | None:
     """Give the newest checkpoint over entry ``last`` that enough witnesses have cosigned, else the
     one with the cosignatures that there are, else the newest."""
-    for name in (COSIGNED, COSIGNING, CHECKPOINT):
-        found = read_head(folder, origin, name)
-        if found is not None and found[0].size > last:
-            return found
-    return None
+    for name in (COSIGNED, COSIGNING):
+        with suppress(DamageFound):  # then the next one does
+            found = read_head(folder, origin, name)
+            if found is not None and last < found[0].size and _is_of(folder, found[0]):
+                return found
+    return read_head(folder, origin)
+
+
+def _is_of(folder: Path, checkpoint: Checkpoint) -> bool:
+    return Tiles(folder, checkpoint.size).root() == checkpoint.root
 
 
 def _cover_of(orm: Orm, head: HeadFacts) -> _Cover | None:

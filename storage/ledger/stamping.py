@@ -37,6 +37,11 @@ MINUTE_US = 60_000_000
 _SECOND = 1_000_000
 
 
+def _asked(policy: Policy) -> list[str]:
+    """Name the authorities that have an address."""
+    return [name for name in policy.timestamps if name in policy.urls]
+
+
 @dataclass
 class _Last:
     """What an authority has stamped last of a shard, and how it goes with it."""
@@ -98,7 +103,7 @@ class Stamper:
         if found is None or found[0].size == 0:
             return 0
         now, done = self._clock.monotonic_us(), 0
-        for name in policy.timestamps:
+        for name in _asked(policy):
             last = self._knows(shard, name)
             if last.ask_after_us <= now and self._is_due(shard, last, found[0].size):
                 done += self._ask(shard, name, policy, found[0].size, found[1])
@@ -161,7 +166,7 @@ class Stamper:
         now = self._clock.monotonic_us()
         why: list[str] = []
         for shard in shards:
-            asked = {name: self._knows(shard, name) for name in policy.timestamps}
+            asked = {name: self._knows(shard, name) for name in _asked(policy)}
             if asked and all(last.failures for last in asked.values()):
                 why = [f"{name} {last.why}" for name, last in asked.items()]
         if not why:

@@ -24,6 +24,9 @@ def read_trusted(path: Path | None) -> Policy:
     if policy.logs or policy.recorders:
         raise ConfigError("BIDWITNESS_WITNESSES: keys of logs and recorders are the site's to say.")
     for name in (*policy.witnesses, *policy.timestamps):
-        if not policy.urls.get(name, "").startswith(SCHEMES):
+        # An authority that is asked no more stays trusted for what it has stamped.
+        if name in policy.witnesses and name not in policy.urls:
+            raise ConfigError(f"BIDWITNESS_WITNESSES: the witness {name} has no address.")
+        if not policy.urls.get(name, SCHEMES[0]).startswith(SCHEMES):
             raise ConfigError(f"BIDWITNESS_WITNESSES: {name} has no address (https://…).")
     return policy

@@ -199,6 +199,8 @@ class Witnesses:
             return
         known.failures += 1
         known.ask_after_us = self._clock.monotonic_us() + wait_s(known.failures) * 1_000_000
+        if known.refused and isinstance(answer, Failed):
+            return  # it has said what it has said, until it cosigns again
         known.refused = isinstance(answer, Refused)
         if isinstance(answer, Stale) and answer.size > head.size:
             known.refused = True
@@ -210,6 +212,8 @@ class Witnesses:
             known.why = answer.why
         else:
             known.why = "changes its mind about what it has cosigned"
+        if known.refused:
+            gathered.found.pop(name, None)  # so that it is asked again
         if known.failures == 1 or known.refused:
             facts = {"witness": name, "why": known.why}
             log.warning("a witness has not cosigned", extra={"facts": facts})
@@ -218,7 +222,7 @@ class Witnesses:
         """Give what is gathered for a checkpoint, from the disk if this process has just begun."""
         present = self._gathered.get(shard)
         if present is None:
-            kept = read_head(self._folder(shard), origin_of(self._settings.site, shard), COSIGNING)
+            kept = self._kept(shard, COSIGNING)
             present = _Gathered()
             if kept is not None:
                 present = _Gathered(kept[1].text, _cosignatures(kept[1], policy))
@@ -227,6 +231,13 @@ class Witnesses:
         present.found = {n: s for n, s in present.found.items() if n in policy.witnesses}
         self._gathered[shard] = present
         return present
+
+    def _kept(self, shard: str, name: str) -> tuple[Checkpoint, Note] | None:
+        """Read what was gathered. A file that is damaged is gathered anew: it is only a copy."""
+        try:
+            return read_head(self._folder(shard), origin_of(self._settings.site, shard), name)
+        except DamageFound:
+            return None
 
     def _keep(self, shard: str, note: Note, gathered: _Gathered, policy: Policy) -> int:
         """Write down what was gathered; what is enough, under the name that packages read."""
@@ -244,7 +255,7 @@ class Witnesses:
         head = read_head(self._folder(shard), origin)
         if head is None or policy.quorum == NO_QUORUM:
             return True
-        kept = read_head(self._folder(shard), origin, COSIGNED)
+        kept = self._kept(shard, COSIGNED)
         return kept is not None and kept[1].text == head[1].text and policy.quorum_met(kept[1])
 
     def _tell(self, policy: Policy, lacking: list[str]) -> None:

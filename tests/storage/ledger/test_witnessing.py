@@ -18,6 +18,7 @@ from bidwitness.storage.evidence.note import read_note
 from bidwitness.storage.index.alarms import open_alarm
 from bidwitness.storage.index.database import Database, open_database, upgrade
 from bidwitness.storage.ledger.giving_up import give_up
+from bidwitness.storage.ledger.proving import _shard_files
 from bidwitness.storage.ledger.shard import COSIGNED, COSIGNING
 from bidwitness.storage.ledger.trusted import read_trusted
 from bidwitness.storage.ledger.witnessing import MISSING, wait_s
@@ -267,6 +268,39 @@ def test_a_fork_of_the_log_is_refused_and_stops_it(near: Neighbours, tmp_path: P
     honest.log()
     near.asking.ask_all()
     assert near.size(COSIGNED) == 6
+
+
+def test_a_refusal_stands_until_that_witness_cosigns_again(near: Neighbours) -> None:
+    near.behave["a"] = lambda _: httpx.Response(422)
+    near.begin()
+    near.site.act()
+    assert near.site.ledger.log_some() == 0
+    # It cannot be silenced by cutting it off.
+    near.behave["a"] = away
+    near.site.clock.advance(3600 * SECOND)
+    near.asking.ask_all()
+    assert near.site.ledger.log_some() == 0
+    del near.behave["a"]
+    near.site.clock.advance(3600 * SECOND)
+    near.asking.ask_all()
+    assert near.site.ledger.log_some() > 0
+    assert near.site.alarm() is None
+
+
+@pytest.mark.parametrize("name", [COSIGNED, COSIGNING])
+@pytest.mark.parametrize("data", [b"", b"noise", "\xff".encode("latin-1")])
+def test_what_was_gathered_is_gathered_anew_if_it_is_damaged(
+    near: Neighbours, name: str, data: bytes
+) -> None:
+    (near.site.folder / name).write_bytes(data)
+    assert _shard_files(near.site.settings, "2023", [2])
+    near.begin()
+    near.asking.ask_all()
+    near.site.act()
+    near.site.log()
+    near.asking.ask_all()
+    assert near.size(name) == near.size("checkpoint")
+    assert alarm(near.site) is None
 
 
 def test_a_witness_that_errs_can_be_taken_out(near: Neighbours) -> None:

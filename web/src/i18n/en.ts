@@ -288,6 +288,7 @@ export const en: Dictionary = {
       seal_refused: 'Seal refused: a record names footage that is missing or differs',
       seal_waits: 'The seal waits: a recorder has not committed the end yet',
       seal_open: 'Sealed without its end: a recorder is out of reach; a supplement will follow',
+      plan_forgotten: 'Planned, and neither opened nor cancelled',
       store_down: 'The store takes nothing; footage waits on this machine',
       store_full: 'The store is full',
       footage_damaged: 'Footage differs from its recorded digest',

@@ -286,6 +286,7 @@ export const zh = {
       seal_refused: '固化被拒绝：有记录所指的录像缺失或不一致',
       seal_waits: '固化在等待：录制服务尚未提交末段录像',
       seal_open: '已固化但末段未到：录制服务失联，之后补充固化',
+      plan_forgotten: '计划的场次既未开始也未取消',
       store_down: '存储无法写入，录像暂存在本机',
       store_full: '存储已满',
       footage_damaged: '录像与登记的摘要不一致',
