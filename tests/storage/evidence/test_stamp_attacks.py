@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 from support.attacks import remanifest
-from support.authorities import policy_line, stamped
+from support.authorities import opened_authority, policy_line, stamped
 from support.clock import FakeClock
 from support.evidence_log import FOLDER, ORIGIN, SHARD
 from support.evidence_session import CLAIM
@@ -22,8 +22,7 @@ from bidwitness.storage.evidence.stamps import CONSISTENCY, ConsistencyFacts
 from bidwitness.storage.evidence.verify import verify_package
 from bidwitness.storage.ledger.tiles import Tiles
 from bidwitness.storage.ledger.tokens import check_token
-from bidwitness.storage.spool.files import SystemFiles
-from bidwitness.storage.timestamp.authority import TimeAuthority, make_authority
+from bidwitness.storage.timestamp.authority import TimeAuthority
 
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
@@ -80,11 +79,9 @@ class Stamped:
 @pytest.fixture
 def here(scene: Scene, tmp_path: Path) -> Stamped:
     clock = FakeClock(CLOSED)
-    seal = make_authority(tmp_path / "tsa", "tsa.example", 20, clock, SystemFiles())
-    authority = TimeAuthority(tmp_path / "tsa", clock, SystemFiles(), lambda: True)
-    authority.open()
+    authority, certificate = opened_authority(tmp_path / "tsa", clock)
     policy = tmp_path / "stamps-policy"
-    policy.write_bytes(scene.keys.policy() + policy_line("tsa", seal.der))
+    policy.write_bytes(scene.keys.policy() + policy_line("tsa", certificate))
     return Stamped(scene, authority, clock, policy, scene.log())
 
 
@@ -140,9 +137,8 @@ def test_a_stamp_over_something_else(here: Stamped, standalone: ModuleType) -> N
 
 def test_a_stamp_of_ones_own(here: Stamped, standalone: ModuleType, tmp_path: Path) -> None:
     """An authority of the same name, set back to the time that is wanted."""
-    make_authority(tmp_path / "mine", "tsa.example", 20, here.clock, SystemFiles())
-    mine = TimeAuthority(tmp_path / "mine", here.clock, SystemFiles(), lambda: True)
-    mine.open()
+    (tmp_path / "mine").mkdir()
+    mine, _ = opened_authority(tmp_path / "mine/tsa", here.clock)
     files = here.stamp(CLOSED)
     files[f"{STAMP}/tsa.tsr"] = stamped(mine, files[f"{STAMP}/checkpoint"])
     bag = here.bag(files)
