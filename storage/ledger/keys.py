@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from bidwitness.config import Settings
 from bidwitness.errors import ConfigError, InvalidInput
 from bidwitness.keyfile import make_key_file, read_key_file
 from bidwitness.storage.evidence.note import (
@@ -22,6 +23,11 @@ from bidwitness.storage.evidence.note import (
 
 _PREFIX = "PRIVATE+KEY+"
 _SEED = 32
+
+
+def key_path(settings: Settings, shard: str) -> Path:
+    """Give where the key of a shard of the log lies."""
+    return settings.keys / f"log-{shard}.key"
 
 
 class Signer:

@@ -7,7 +7,6 @@ index does not know of yet is found again by its bytes at the next start.
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select, update
@@ -30,7 +29,7 @@ from bidwitness.storage.evidence.session_records import CloseFacts
 from bidwitness.storage.index.alarms import clear_alarm, raise_alarm
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import LogShard, Outbox, Session
-from bidwitness.storage.ledger.keys import open_signer
+from bidwitness.storage.ledger.keys import key_path, open_signer
 from bidwitness.storage.ledger.shard import ShardLog, WriterLock, origin_of
 from bidwitness.storage.ledger.tiles import Tiles
 from bidwitness.storage.spool.files import Files
@@ -43,11 +42,6 @@ WAY_OUT = (
     "Put the newest copy of the log's folder back, or begin a new one with "
     "`bidwitness new-log-shard` (docs/ledger.md)."
 )
-
-
-def key_path(settings: Settings, shard: str) -> Path:
-    """Give where the key of a shard lies."""
-    return settings.keys / f"log-{shard}.key"
 
 
 @dataclass(frozen=True, slots=True)

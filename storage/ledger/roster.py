@@ -11,8 +11,6 @@ from bidwitness.storage.index.models import Outbox
 from bidwitness.storage.index.outbox import put_in_outbox
 
 WITNESS, TIMESTAMP, GONE = "witness", "timestamp", "_gone"
-# Rows of this beginning are found by the index of keys.
-_FIRST, _BEHIND = "vouches:", "vouches;"
 
 
 def vouching(policy: Policy) -> set[tuple[str, str]]:
@@ -27,18 +25,22 @@ def vouching(policy: Policy) -> set[tuple[str, str]]:
 
 def note_roster(orm: Orm, policy: Policy, at_us: int) -> int:
     """Have logged who comes and who goes; give how many. Call inside ``Database.write``."""
-    query = select(Outbox.body).where(Outbox.key >= _FIRST, Outbox.key < _BEHIND)
-    before = orm.scalars(query.order_by(Outbox.id)).all()
-    present: set[tuple[str, str]] = set()
-    for body in before:
+    count, present = 0, set[tuple[str, str]]()
+    # One by one: by their names they are found at once, by a range only where letters sort as bytes.
+    while (body := orm.scalar(select(Outbox.body).where(Outbox.key == _key(count)))) is not None:
         role, key = body["entry"]["role"], body["entry"]["key"]
         if role.endswith(GONE):
             present.discard((role.removesuffix(GONE), key))
         else:
             present.add((role, key))
+        count += 1
     wanted = vouching(policy)
     changes = [(role, key) for role, key in sorted(wanted - present)]
     changes += [(role + GONE, key) for role, key in sorted(present - wanted)]
-    for number, (role, key) in enumerate(changes, len(before)):
-        put_in_outbox(orm, f"{_FIRST}{number}", RosterEntry(role, key), at_us)
+    for number, (role, key) in enumerate(changes, count):
+        put_in_outbox(orm, _key(number), RosterEntry(role, key), at_us)
     return len(changes)
+
+
+def _key(number: int) -> str:
+    return f"vouches:{number}"

@@ -5,13 +5,17 @@ import hashlib
 
 from sqlalchemy import select
 
+from bidwitness.clock import Clock
 from bidwitness.config import Settings
 from bidwitness.errors import NotFound
 from bidwitness.storage.evidence.entries import RosterEntry, read_entry
 from bidwitness.storage.evidence.note import NoteKey, read_key
 from bidwitness.storage.evidence.policy import NO_QUORUM, Policy
+from bidwitness.storage.evidence.records import utc_day
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import LogShard, Outbox
+from bidwitness.storage.index.outbox import put_in_outbox
+from bidwitness.storage.ledger.keys import key_path, open_signer
 from bidwitness.storage.ledger.shard import origin_of, read_head
 from bidwitness.storage.ledger.tiles import Tiles
 from bidwitness.storage.ledger.trusted import read_trusted
@@ -49,6 +53,20 @@ def write_policy(database: Database, settings: Settings) -> bytes:
             lines += _line("recorder", _key_at(tiles[found_in], position, "recorder"))
     lines += _others(read_trusted(settings.witnesses))
     return "".join(f"{line}\n" for line in lines).encode()
+
+
+def announce_next_year(database: Database, settings: Settings, clock: Clock) -> bytes:
+    """Make the key of the coming year's log, have it logged in this year's, and give its lines.
+
+    So witnesses know it before the year begins. Raises ``ConfigError`` if the key cannot be made.
+    """
+    now = clock.utc_us()
+    shard = str(int(utc_day(now)[:4]) + 1)
+    name = origin_of(settings.site, shard)
+    key = open_signer(key_path(settings, shard), name, create=True).key
+    with database.write() as orm:
+        put_in_outbox(orm, f"roster:{name}", RosterEntry("log", str(key)), now)
+    return "".join(f"{line}\n" for line in ["", "# The coming year.", *_line("log", key)]).encode()
 
 
 def _others(trusted: Policy) -> list[str]:

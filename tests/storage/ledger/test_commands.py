@@ -8,6 +8,7 @@ from support.ledger_site import Site
 from support.witnesses import Neighbours
 
 from bidwitness.errors import ConfigError, Conflict, NotFound
+from bidwitness.storage.evidence.entries import RosterEntry
 from bidwitness.storage.evidence.policy import NO_QUORUM, read_policy
 from bidwitness.storage.ledger.commands import new_log_shard, trust
 from bidwitness.storage.witness.logs import read_logs
@@ -39,6 +40,27 @@ def test_trust_names_every_shard(
     said = capsys.readouterr().out
     assert said.encode() == (tmp_path / "policy").read_bytes()
     assert all(key.fingerprint in said for key in policy.logs)
+
+
+def test_the_key_of_the_coming_year_is_known_before_it(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.act()
+    site.log()
+    monkeypatch.setattr("bidwitness.storage.ledger.commands.SystemClock", lambda: site.clock)
+    for _ in range(2):
+        trust(tmp_path / "policy", next_year=True)
+    policy = read_policy((tmp_path / "policy").read_bytes())
+    assert [key.name for key in policy.logs] == ["site-1/log/2023", "site-1/log/2024"]
+    site.log()
+    assert [e.key for e in site.entries() if isinstance(e, RosterEntry)] == [
+        str(key) for key in policy.logs
+    ]
+    site.clock.advance(YEAR_US)
+    site.act()
+    site.log()
+    trust(tmp_path / "later")
+    assert read_policy((tmp_path / "later").read_bytes()).logs == policy.logs
 
 
 def test_trust_names_who_else_vouches(

@@ -14,7 +14,7 @@ from support.witnesses import Neighbours, opened_witness
 
 from bidwitness.config import load_settings
 from bidwitness.storage.evidence.entries import RosterEntry, ShardBefore, ShardEntry
-from bidwitness.storage.evidence.note import read_note
+from bidwitness.storage.evidence.note import read_note, write_note
 from bidwitness.storage.index.alarms import open_alarm
 from bidwitness.storage.index.database import Database, open_database, upgrade
 from bidwitness.storage.ledger.giving_up import give_up
@@ -316,6 +316,19 @@ def test_a_witness_that_errs_can_be_taken_out(near: Neighbours) -> None:
     near.asking.ask_all()
     assert near.size(COSIGNED) == 6
     assert near.site.alarm() is None
+
+
+def test_what_was_cosigned_is_held_against_the_log(near: Neighbours) -> None:
+    assert near.site.problems() == []
+    path = near.site.folder / COSIGNED
+    note = read_note(path.read_bytes())
+    for change, said in (
+        (("\n5\n", "\n9\n"), "an old copy"),
+        (("\n5\n", "\n4\n"), "another log"),
+    ):
+        path.write_bytes(write_note(note.text.replace(*change), note.signatures))
+        (problem,) = near.site.problems()
+        assert said in problem.detail
 
 
 def test_a_wrong_setting_alarms_and_stops_nothing(near: Neighbours) -> None:
