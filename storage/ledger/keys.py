@@ -23,6 +23,7 @@ from bidwitness.storage.evidence.note import (
 
 _PREFIX = "PRIVATE+KEY+"
 _SEED = 32
+_MISSING = "It signs what is recorded from now on: put it back from the backup."
 
 
 def key_path(settings: Settings, shard: str) -> Path:
@@ -71,12 +72,11 @@ def make_signer(path: Path, name: str, kind: int = ED25519) -> None:
         make_key_file(path, Signer(name, Ed25519PrivateKey.generate(), kind).line().encode())
 
 
-def read_signer(path: Path, kind: int = ED25519) -> Signer:
-    """Read a key file, whatever its name.
+def read_signer(path: Path, kind: int = ED25519, missing: str = _MISSING) -> Signer:
+    """Read a key file, whatever its name. ``missing`` says what to do if there is none.
 
     Raises ``ConfigError`` if it cannot be read, is open to other users, or is damaged.
     """
-    missing = "It signs what is recorded from now on: put it back from the backup."
     data = read_key_file(path, missing)
     damaged = ConfigError(f"The key file {path} is damaged: put it back from the backup.")
     try:

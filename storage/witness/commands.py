@@ -11,7 +11,13 @@ from bidwitness.storage.evidence.note import COSIGNATURE
 from bidwitness.storage.ledger.keys import read_signer
 from bidwitness.storage.spool.files import SystemFiles
 from bidwitness.storage.witness.memory import Memory
-from bidwitness.storage.witness.witness import KEY_FILE, MEMORY, Witness, make_witness
+from bidwitness.storage.witness.witness import (
+    KEY_FILE,
+    MEMORY,
+    NO_KEY,
+    Witness,
+    make_witness,
+)
 
 app = typer.Typer()
 
@@ -67,14 +73,14 @@ def new_key(
 @app.command("key")
 def show_key(folder: Folder = None) -> None:
     """Print the public key of the witness."""
-    typer.echo(read_signer(folder_of(load_settings(), folder) / KEY_FILE, COSIGNATURE).key)
+    typer.echo(read_signer(folder_of(load_settings(), folder) / KEY_FILE, COSIGNATURE, NO_KEY).key)
 
 
 @app.command("logs")
 def show_logs(folder: Folder = None) -> None:
     """Print each log of the list, and how far it was cosigned."""
     where = folder_of(load_settings(), folder)
-    key = read_signer(where / KEY_FILE, COSIGNATURE).key
+    key = read_signer(where / KEY_FILE, COSIGNATURE, NO_KEY).key
     memory = Memory(where / MEMORY, key, SystemFiles())
     for origin, log in sorted(Witness(where, SystemClock(), SystemFiles()).logs().items()):
         held = memory.held(origin)

@@ -33,6 +33,10 @@ from bidwitness.storage.witness.protocol import (
 log = logging.getLogger(__name__)
 
 KEY_FILE, MEMORY, LOGS = "witness.key", "memory", "logs"
+NO_KEY = (
+    "Make one with `bidwitness witness new-key`; if this witness has had one, do not take it from a "
+    "backup without its memory (docs/witness.md)."
+)
 TEXT = "text/plain; charset=utf-8"
 _SECOND = 1_000_000
 
@@ -74,7 +78,7 @@ class Witness:
 
     def open(self) -> None:
         """Read key and list, take the memory. Raises ``ConfigError`` and ``Conflict``."""
-        signer = read_signer(self._folder / KEY_FILE, COSIGNATURE)
+        signer = read_signer(self._folder / KEY_FILE, COSIGNATURE, NO_KEY)
         self.logs()
         memory = Memory(self._folder / MEMORY, signer.key, self._files)
         memory.open()
