@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from rfc3161_client import TimestampRequestBuilder
 from support.authorities import policy_line
 from support.ledger_site import Site
 from support.witnesses import Neighbours
@@ -144,8 +145,6 @@ def test_after_a_start_it_knows_what_was_stamped(stamps: Stamps) -> None:
 
 
 def wrong_nonce(stamps: Stamps, _: httpx.Request) -> httpx.Response:
-    from rfc3161_client import TimestampRequestBuilder
-
     message = (stamps.site.folder / "checkpoint").read_bytes()
     built = TimestampRequestBuilder().data(message).nonce(nonce=True).build()
     return httpx.Response(200, content=stamps.authorities["a"].answer(built.as_bytes()))
@@ -202,17 +201,17 @@ def test_without_authorities_nothing_is_asked(stamps: Stamps) -> None:
 
 def test_a_package_carries_the_first_stamp_over_each_record(stamps: Stamps) -> None:
     site = stamps.site
-    for count in (3, 300, 4):
+    for count in (3, 255, 4):
         site.act(count)
         site.log()
         site.clock.advance(HOUR)
         stamps.stamper.stamp_due()
-    assert stamps.sizes() == [8, 308, 312]
-    files = _shard_files(site.settings, "2023", [2, 6, 309])
-    more = stamp_files(site.settings, "2023", [2, 6, 309], files)
+    assert stamps.sizes() == [8, 263, 267]
+    files = _shard_files(site.settings, "2023", [2, 6, 264])
+    more = stamp_files(site.settings, "2023", [2, 6, 264], files)
     assert sorted(name.split("/")[4] for name in more if name.endswith("checkpoint")) == [
         f"{8:016d}",
-        f"{312:016d}",
+        f"{267:016d}",
     ]
     head = read_checkpoint(read_note(files["data/log/2023/checkpoint"]))
     for line in more["data/log/2023/consistency.ndjson"].splitlines():
@@ -221,7 +220,7 @@ def test_a_package_carries_the_first_stamp_over_each_record(stamps: Stamps) -> N
         path = [bytes.fromhex(item) for item in facts.path]
         stamped = read_checkpoint(note)
         assert verify_consistency(stamped.size, head.size, stamped.root, head.root, path)
-    assert stamp_files(site.settings, "2023", [312], files) == {}
+    assert stamp_files(site.settings, "2023", [267], files) == {}
 
 
 def test_a_package_has_the_checkpoint_that_enough_have_cosigned(site: Site, tmp_path: Path) -> None:
@@ -232,12 +231,12 @@ def test_a_package_has_the_checkpoint_that_enough_have_cosigned(site: Site, tmp_
     site.clock.advance(10 * SECOND)
     near.asking.ask_all()
     near.behave["a"] = away
-    site.act(300)
+    site.act(255)
     site.log()
     near.asking.ask_all()
-    assert (near.size(COSIGNED), near.size("checkpoint")) == (5, 306)
+    assert (near.size(COSIGNED), near.size("checkpoint")) == (5, 261)
     # The narrow tiles of its size are gone by now.
-    for place, size in ((4, 5), (5, 306)):
+    for place, size in ((4, 5), (5, 261)):
         files = _shard_files(site.settings, "2023", [place])
         head = read_checkpoint(read_note(files["data/log/2023/checkpoint"]))
         assert head.size == size

@@ -13,7 +13,7 @@ from support.log_forks import ORIGIN, Forks, leaves
 from support.witnesses import opened_witness
 
 from bidwitness.errors import ConfigError, Conflict, DamageFound
-from bidwitness.storage.evidence.merkle import root
+from bidwitness.storage.evidence.merkle import consistency_path, root
 from bidwitness.storage.evidence.note import COSIGNATURE, read_checkpoint, read_key, read_note
 from bidwitness.storage.ledger.keys import Signer
 from bidwitness.storage.spool.files import SystemFiles
@@ -84,8 +84,6 @@ def test_a_second_history_is_refused_and_kept_as_proof(witness: Witness, forks: 
 
 @pytest.mark.parametrize("change", ["drop", "add", "flip", "swap"])
 def test_a_wrong_proof_is_refused(witness: Witness, forks: Forks, change: str) -> None:
-    from bidwitness.storage.evidence.merkle import consistency_path
-
     cosigned(witness, forks, 0, 6)
     proof = consistency_path(leaves(13), 6)
     changed = {
