@@ -21,6 +21,9 @@ KINDS: Mapping[str, Said] = {
     "seal_refused": Said("固化被拒绝", "Seal refused"),
     "seal_waits": Said("固化在等待", "The seal waits"),
     "seal_open": Said("已固化但末段未到", "Sealed without its end"),
+    "plan_forgotten": Said(
+        "计划的场次既未开始也未取消", "A planned session was neither opened nor cancelled"
+    ),
     "store_down": Said("存储无法写入", "The store takes nothing"),
     "store_full": Said("存储已满", "The store is full"),
     "footage_damaged": Said("录像与登记的摘要不一致", "Footage differs from its recorded digest"),
@@ -29,6 +32,8 @@ KINDS: Mapping[str, Said] = {
     "disk_low": Said("磁盘剩余空间不足", "Little room is left on a disk"),
     "disk_critical": Said("磁盘空间告急", "A disk is nearly full"),
     "ledger_stopped": Said("存证账本已停止", "The log of the site stands still"),
+    "witnesses_missing": Said("共签机构未达法定数", "The log lacks witnesses"),
+    "stamps_missing": Said("存证账本缺少可信时间戳", "The log lacks time stamps"),
     "removal_failed": Said("到期录像删除失败", "Expired footage could not be removed"),
     "not_recording": Said("未在录像", "Not recording"),
     "no_sound": Said("无声音", "No sound"),
