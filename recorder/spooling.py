@@ -118,7 +118,7 @@ class StreamFiles:
         file.dirty = True
         # Sound may run on a little; where the picture ends, the footage does.
         if piece.track == file.begin.header.tracks[0][0]:
-            self.written_until_us = max(self.written_until_us or 0, piece.end_us)
+            self.written_until_us = piece.end_us
 
     def anchor(self, anchor: AnchorPoint) -> None:
         if self._file is not None:

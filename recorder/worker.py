@@ -91,6 +91,8 @@ class StreamWorker:
         self._restart = False
         self._not_wanted = False
         self._keeper = GapKeeper()
+        # Steps of the clock that the keeper's and the sink's instants know of.
+        self._stepped_us = desk.anchor.stepped_us
         self._sink: StreamSink | None = None
         self._segmenter: Segmenter | None = None
         self._connected = False
@@ -143,6 +145,7 @@ class StreamWorker:
             return lost.cause in (GapCause.SOURCE_CHANGED, GapCause.CLOCK)
         except BidWitnessError as error:
             self._message = redact(error.detail)
+            self._follow_clock()
             self._gap(self._keeper.not_connected(self._anchor.utc_us(), self._message))
         finally:
             self._connected = False
@@ -163,6 +166,7 @@ class StreamWorker:
         self._described = described
         # A camera without a microphone lacks nothing; one that had one does.
         self._had_sound |= any(track.medium is Medium.SOUND for track in source.tracks)
+        self._follow_clock()
         try:
             segmenter = self._segmenter = Segmenter(
                 wanted.stream_id,
@@ -245,6 +249,18 @@ class StreamWorker:
             sink.trouble_seen()
         at_us = sink.kept_until_us
         self._keeper.ended(self._anchor.utc_us() if at_us is None else at_us, cause, detail)
+        self._follow_clock()
+
+    def _follow_clock(self) -> None:
+        """Put what is missing into the time of a clock that was set back.
+
+        By that clock it would end before it began, and nothing would be said of it. Set forward,
+        the clock leaves out an interval, of which there is no footage either.
+        """
+        step = self._anchor.stepped_us - self._stepped_us
+        self._stepped_us += step
+        if step < 0:
+            self._keeper.stepped_back(-step)
 
     def _gap(self, note: GapNote | None) -> None:
         """Have a gap journalled, if there is one."""
@@ -255,6 +271,7 @@ class StreamWorker:
         while seconds > 0 and not self._stopping.is_set():
             self._pause(min(seconds, 1))
             seconds -= 1
+            self._follow_clock()
             self._gap(self._keeper.tick(self._anchor.utc_us()))
 
     def _attach(self) -> int | None:
@@ -294,12 +311,15 @@ class StreamWorker:
     def _note_downtime(self, sink: StreamSink) -> None:
         """What is missing since the last durable footage is ours, unless nobody wanted it."""
         if sink.kept_until_us is not None and not self._marker.is_file():
-            self._keeper.ended(sink.kept_until_us, GapCause.RECORDER_DOWN)
+            # A clock that was set back meanwhile hides for how long; from now on it is known.
+            since_us = min(sink.kept_until_us, self._anchor.utc_us())
+            self._keeper.ended(since_us, GapCause.RECORDER_DOWN)
 
     def _detach(self, lock: int) -> None:
         sink = self._sink
         if sink is not None:
             # What is missing up to now has its cause; the next start has one of its own.
+            self._follow_clock()
             self._gap(self._keeper.resumed(self._anchor.utc_us()))
             if self._not_wanted:
                 self._marker.touch()
@@ -314,7 +334,8 @@ class StreamWorker:
         monotonic_us = self._clock.monotonic_us()
         silent = segmenter is not None and segmenter.silent
         silent = silent or self._checks.soundless(monotonic_us)
-        fresh = last_us is not None and now_us - last_us <= FRESH_US
+        # Footage from the future is of before the clock was set back, and says nothing of now.
+        fresh = last_us is not None and abs(now_us - last_us) <= FRESH_US
         cause = sink.trouble if sink is not None else None
         clock_us = segmenter.camera_offset_us if segmenter is not None else None
         verdicts: Mapping[StreamFault, bool] = {}

@@ -76,7 +76,7 @@ class StreamSink:
             self._seen = False
             self.trouble = GapCause.WRITER
         elif piece.track == self._leading:
-            self.kept_until_us = max(self.kept_until_us or 0, piece.end_us)
+            self.kept_until_us = piece.end_us
 
     def anchor(self, anchor: AnchorPoint) -> None:
         if self._taking:
