@@ -24,7 +24,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from statistics import median
-from typing import Self
 
 from rich.console import Console
 from support.factories import a_camera, a_room
@@ -47,7 +46,6 @@ SEGMENT_S = 4
 # Most recorders live for seconds; one in five long enough for several segments.
 SHORT_S, LONG_S, LONG_SHARE = (0.8, 8.0), (8.0, 20.0), 0.2
 READY_S = 60
-POLL_S = 0.1
 SOUNDS = ("alaw", "ulaw", "aac", "none")
 GOPS_S = (1, 2, 4)
 
@@ -132,48 +130,6 @@ class Site:
             return  # it has ended meanwhile
 
 
-class Watch:
-    """Knows since when each camera has been sending to somebody, to a tenth of a second."""
-
-    def __init__(self, simulator: RunningSimulator) -> None:
-        self._simulator = simulator
-        self._lock = threading.Lock()
-        self._plays: dict[str, int] = {}
-        self._since: dict[str, int] = {}
-        self._sending: dict[str, bool] = {}
-        self._polled_us = time.time_ns() // 1000
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch")
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stopping.wait(POLL_S):
-            self.now()
-
-    def now(self) -> dict[str, Watched]:
-        """Ask the cameras, and give what each is doing."""
-        with self._lock:
-            before_us = self._polled_us
-            self._polled_us = time.time_ns() // 1000
-            for camera in self._simulator.status()["cameras"]:
-                name, state = camera["name"], camera["state"]["main"]
-                if state["plays_total"] != self._plays.get(name, 0):
-                    self._plays[name] = state["plays_total"]
-                    self._since[name] = before_us
-                self._sending[name] = state["viewers"] > 0
-            return {
-                name: Watched(sending, self._since.get(name, 0))
-                for name, sending in self._sending.items()
-            }
-
-
 class Budget:
     """How many kills are left."""
 
@@ -196,14 +152,13 @@ def measure_kill(kills: int, cameras: int, seed: int) -> dict[str, float]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bidwitness-kill-")))
         simulator = stack.enter_context(running_simulator(specs))
-        watch = stack.enter_context(Watch(simulator))
         sites = [
             _make_site(folder / f"site{n}", specs[n::SITES], simulator)
             for n in range(min(SITES, len(specs)))
         ]
         for site in sites:
             stack.enter_context(_running(site))
-        _kill_all(sites, watch, Budget(kills), seed)
+        _kill_all(sites, simulator, Budget(kills), seed)
         for site in sites:
             _wait_for_footage(site)
             site.stop()
@@ -256,13 +211,15 @@ def _running(site: Site) -> Iterator[None]:
             os.kill(pid, signal.SIGKILL)
 
 
-def _kill_all(sites: Sequence[Site], watch: Watch, budget: Budget, seed: int) -> None:
+def _kill_all(
+    sites: Sequence[Site], simulator: RunningSimulator, budget: Budget, seed: int
+) -> None:
     failures: list[BaseException] = []
 
     def rounds(site: Site, dice: random.Random) -> None:
         try:
             while not failures and budget.take():
-                _kill_once(site, watch, dice)
+                _kill_once(site, simulator, dice)
         except BaseException as error:
             failures.append(error)
             raise
@@ -279,12 +236,12 @@ def _kill_all(sites: Sequence[Site], watch: Watch, budget: Budget, seed: int) ->
         raise Unavailable(f"The killing went wrong: {failures[0]}")
 
 
-def _kill_once(site: Site, watch: Watch, dice: random.Random) -> None:
+def _kill_once(site: Site, simulator: RunningSimulator, dice: random.Random) -> None:
     wait_for("a worker", lambda: bool(site.workers()), READY_S)
     SystemClock().sleep(dice.uniform(*(LONG_S if dice.random() < LONG_SHARE else SHORT_S)))
     (victim,) = dice.choices(list(SHARES), list(SHARES.values()))
     assert site.process is not None
-    seen = watch.now()
+    seen = _watched(simulator)
     workers = site.workers()
     if victim is Victim.WORKER and not workers:
         victim = Victim.GROUP  # it was not back yet
@@ -302,6 +259,14 @@ def _kill_once(site: Site, watch: Watch, dice: random.Random) -> None:
     if hit is None:
         site.process.wait()
         site.start()
+
+
+def _watched(simulator: RunningSimulator) -> dict[str, Watched]:
+    """Ask the cameras what each is doing."""
+    states = {c["name"]: c["state"]["main"] for c in simulator.status()["cameras"]}
+    return {
+        name: Watched(state["viewers"] > 0, state["played_from"]) for name, state in states.items()
+    }
 
 
 def _wait_for_footage(site: Site) -> None:

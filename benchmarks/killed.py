@@ -38,10 +38,10 @@ NEAR_US = SECOND // 2
 
 @dataclass(frozen=True)
 class Watched:
-    """What a camera does: whether it sends to somebody, and since when at the earliest (µs UTC)."""
+    """What a camera does: whether it sends to somebody, and the first frame due to the last one."""
 
     sending: bool
-    since_us: int
+    since_frame: int
 
 
 @dataclass(frozen=True)
@@ -271,9 +271,9 @@ def _losses(
         last = before[-1] if before else None
         pictures = [f.stamp.utc_us for f in last.frames] if last is not None else []
         ends = {Medium.PICTURE: max((at for at in pictures if at <= kill.at_us), default=0)}
-        if ends[Medium.PICTURE] < watched.since_us:
+        if ends[Medium.PICTURE] < t0_us + watched.since_frame * FRAME_US:
             # Nothing of this connection was kept: it has sent since its first key frame.
-            ends = {Medium.PICTURE: _first_key(spec, watched.since_us, t0_us)}
+            ends = {Medium.PICTURE: t0_us + _first_key(spec, watched.since_frame) * FRAME_US}
         elif last is not None and last.sound_us is not None:
             ends[Medium.SOUND] = last.sound_us
         for medium, until_us in ends.items():
@@ -284,9 +284,8 @@ def _losses(
     found.downtimes += [gap.end - gap.start for gap in _whole_gaps(left)]
 
 
-def _first_key(spec: CameraSpec, since_us: int, t0_us: int) -> int:
-    """Give the instant of the first key frame from ``since_us`` on (µs UTC)."""
-    frame = -(-(since_us - t0_us) // FRAME_US)
+def _first_key(spec: CameraSpec, frame: int) -> int:
+    """Give the number of the first key frame from ``frame`` on."""
     while frame % LOOP_FRAMES % (spec.gop_seconds * FPS):
         frame += 1
-    return t0_us + frame * FRAME_US
+    return frame

@@ -193,7 +193,14 @@ class StreamWorker:
         if tap is None:
             yield lambda _packet: None
             return
-        tap.begin(stream, source.tracks)
+        try:
+            tap.begin(stream, source.tracks)
+        except OSError as error:
+            # Nobody can watch this connection live; it is recorded all the same.
+            facts = {"stream": stream, "error": str(error)}
+            log.error("there is no live picture of a stream", extra={"facts": facts})
+            yield lambda _packet: None
+            return
         source.hurry(lambda: tap.watched(stream))
         try:
             yield lambda packet: tap.packet(stream, packet)
@@ -233,13 +240,25 @@ class StreamWorker:
         if segmenter.started_us is None:
             return False
         self._gap(self._keeper.resumed(segmenter.started_us))
-        self._marker.unlink(missing_ok=True)
+        self._mark(not_wanted=False)
         return True
 
     @property
     def _marker(self) -> Path:
         """A file that says: this stream was stopped because nobody wanted it."""
         return stream_dir(self._desk.volume, self._wanted.stream_id) / NOT_WANTED
+
+    def _mark(self, *, not_wanted: bool) -> None:
+        """Set or remove the marker. A disk that takes nothing now must not end the process: at
+        worst the time until the next start is stated as a gap, or not as one."""
+        try:
+            if not_wanted:
+                self._marker.touch()
+            else:
+                self._marker.unlink(missing_ok=True)
+        except OSError as error:
+            facts = {"stream": self._wanted.stream_id, "error": str(error)}
+            log.error("the volume takes no marker", extra={"facts": facts})
 
     def _note_end(self, sink: StreamSink, cause: GapCause, detail: str) -> None:
         suspended = self._segmenter.suspended if self._segmenter is not None else None
@@ -322,7 +341,7 @@ class StreamWorker:
             self._follow_clock()
             self._gap(self._keeper.resumed(self._anchor.utc_us()))
             if self._not_wanted:
-                self._marker.touch()
+                self._mark(not_wanted=True)
             self._desk.writer.release(sink)
         os.close(lock)
 

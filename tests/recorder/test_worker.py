@@ -338,7 +338,7 @@ def test_a_restart_after_the_clock_was_set_back_states_its_downtime(tmp_path: Pa
     first.clock.sleep(20)
     second = Stage(tmp_path, first.clock)
     left = second.run(FakeSource(FakeCamera(seconds=5)))
-    cause, start, end = next(gap for gap in causes(left, first) if gap[0] == "recorder_down")
+    _, start, end = next(gap for gap in causes(left, first) if gap[0] == "recorder_down")
     assert 20 <= end - start <= 22
 
 
