@@ -160,6 +160,9 @@ class StreamFiles:
             ),
             {},
         )
+        if self._file is None:
+            # What was missing is stated up to here: the next gap begins where this one ends.
+            self.written_until_us = self._chain.until_us
 
     def sync(self) -> None:
         """Make what was written survive a power cut."""

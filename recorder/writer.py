@@ -55,6 +55,8 @@ class StreamSink:
         self._leading = 0
         self._seen = False
         self._troubles = 0
+        # The files are in no known state: only recovery may touch them.
+        self._broken = False
         self._retry_at_us = 0
         self._waiting_gaps: list[GapNote] = []
 
@@ -101,9 +103,10 @@ class StreamSink:
         op = step.op
         if isinstance(op, GapNote):
             self._waiting_gaps.append(op)
-            if self.trouble is GapCause.DISK:
+            if self._broken:
                 return
-        elif step.troubles != self._troubles:
+        elif self._broken or step.troubles != self._troubles:
+            # The end of a segment, too, may come after the trouble: a torn file is not closed.
             return
         try:
             self._apply(op)
@@ -129,6 +132,8 @@ class StreamSink:
 
     def sync(self, now_us: int) -> None:
         """Take part in the round that makes everything durable."""
+        if self._broken:
+            return
         try:
             self._files.sync()
         except OSError as error:
@@ -136,6 +141,7 @@ class StreamSink:
 
     def _break(self, error: OSError, now_us: int) -> None:
         self._troubles += 1
+        self._broken = True
         self.kept_until_us = self._files.written_until_us
         self._retry_at_us = now_us + RETRY_US
         self._seen = False
@@ -150,7 +156,7 @@ class StreamSink:
         """Take footage again once the stream has seen the trouble and its cause is gone."""
         if self.trouble is None or not self._seen:
             return
-        if self.trouble is GapCause.WRITER:
+        if not self._broken:
             self.trouble = None if room else self.trouble
         elif now_us >= self._retry_at_us:
             self._retry_at_us = now_us + RETRY_US
@@ -161,6 +167,7 @@ class StreamSink:
                 log.debug("the disk still fails", exc_info=True)
                 return
             self.kept_until_us = self._files.written_until_us
+            self._broken = False
             self.trouble = None
 
     def let_go(self) -> None:

@@ -1,20 +1,15 @@
 """A worker process killed without warning, with cameras that make it hard; and started again."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from support.desk import Left
+from support.record_worker import running_worker
 from support.recording import assert_plays, stored_frames, wanted_stream
 from support.simulator import running_simulator, small_camera
 from support.wait import wait_until
 
-from bidwitness.recorder.wanted_copy import encode_wanted
 from bidwitness.storage.spool.reading import open_segments
 from bidwitness.storage.wanted import WantedStream
 
@@ -24,48 +19,6 @@ CAMERAS = [
     small_camera("long", title="room", gop_seconds=10),
     small_camera("silent", title="room", sound="ulaw"),
 ]
-
-
-class Worker:
-    """A worker process with its pipes."""
-
-    def __init__(self, data: Path, wanted: list[WantedStream]) -> None:
-        environment = {
-            **os.environ,
-            "BIDWITNESS_DATA": str(data),
-            "BIDWITNESS_SEGMENT_SECONDS": "60",
-            "BIDWITNESS_ALLOW_LOOPBACK_CAMERAS": "1",
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "bidwitness.recorder.record_worker"],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        assert self.process.stdin is not None
-        self.process.stdin.write(encode_wanted(wanted) + "\n")
-        self.process.stdin.flush()
-
-    def end(self) -> int:
-        """End its input, as a supervisor does; give its exit code."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        return self.process.wait(30)
-
-
-@contextmanager
-def running_worker(data: Path, wanted: list[WantedStream]) -> Iterator[Worker]:
-    worker = Worker(data, wanted)
-    try:
-        yield worker
-    finally:
-        if worker.process.poll() is None:
-            worker.process.kill()
-            worker.process.wait()
-        assert worker.process.stdin is not None
-        worker.process.stdin.close()
 
 
 def open_runs(spool: Path, stream: WantedStream) -> set[str]:
