@@ -302,6 +302,7 @@ def figures(looks: Sequence[Look], kills: Sequence[Kill]) -> dict[str, float]:
         "kill.segments": sum(stream.segments for stream in streams),
         "kill.frames": sum(stream.frames for stream in streams),
         "kill.frames_missing": sum(stream.missing for stream in streams),
+        "kill.sound_only_segments": sum(stream.sound_only for stream in streams),
         "kill.bars_read": sum(stream.bars for stream in streams),
         "kill.gap_off_s": max((stream.gap_off_us for stream in streams), default=0) / 1e6,
         "kill.problems": sum(len(look.problems) for look in looks),
