@@ -145,6 +145,9 @@ class StreamWorker:
             return lost.cause in (GapCause.SOURCE_CHANGED, GapCause.CLOCK)
         except BidWitnessError as error:
             self._message = redact(error.detail)
+            if self._connected:
+                # It was being recorded: footage is missing since before this moment.
+                self._note_end(sink, GapCause.OFFLINE, self._message)
             self._follow_clock()
             self._gap(self._keeper.not_connected(self._anchor.utc_us(), self._message))
         finally:

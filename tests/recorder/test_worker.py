@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,25 @@ def test_a_wrong_setting_is_said_and_harms_nothing_else(tmp_path: Path, error: E
     stage.run(error)
     assert states[0].state is Health.OFFLINE and states[0].cause is GapCause.OFFLINE
     assert states[0].message == str(error)
+
+
+def test_a_picture_that_cannot_be_kept_any_more_is_a_gap_from_where_it_ends(
+    tmp_path: Path,
+) -> None:
+    """The camera's parameters become nonsense in mid-run: what was not finished is missing too."""
+    stage = Stage(tmp_path)
+    camera = FakeCamera(seconds=6, sound=None)
+
+    class Nonsense(FakeSource):
+        def packets(self) -> Iterator[Packet]:
+            yield from camera.packets()[:60]
+            stage.clock.advance(400_000)
+            raise CameraError("The camera's picture cannot be kept.")
+
+    left = stage.run(Nonsense(camera), FakeSource(FakeCamera(seconds=4, sound=None)))
+    items = sorted([*left.segments, *left.gaps], key=lambda item: item.start)
+    assert all(after.start - before.end <= 1 for before, after in pairwise(items))
+    assert causes(left, stage)[0][:2] == ("offline", 2.4)
 
 
 def test_a_login_never_shows_in_messages(tmp_path: Path) -> None:
