@@ -37,7 +37,7 @@ HEALTHY_US = 60 * US
 CHANGE_US = 10 * US
 # No picture for so long, though sound may come: the camera has stopped.
 PICTURE_STALL_US = 5 * US
-# Fragments of half a second that are written every fifth of one are never older than this.
+# Fragments of half a second that are written every tenth of one are never older than this.
 FRESH_US = 5 * US // 2
 
 
