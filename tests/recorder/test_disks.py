@@ -94,6 +94,7 @@ class Suffered:
     causes: dict[str, GapCause | None] = field(default_factory=dict)
     messages: dict[str, str | None] = field(default_factory=dict)
     from_us: int = 0
+    unlocked_us: int = 0
     to_us: int = 0
     exit_code: int | None = None
 
@@ -181,6 +182,10 @@ def _suffer(
 ) -> None:
     pid = parties.worker.process.pid
     limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    # By now it has been tried to write the locked disk some times.
+    done.messages = {"locked": parties.locked.workers["locked"].state().message}
+    done.unlocked_us = time.time_ns() // 1000
+    remount(locked, "rw")
     begun = time.monotonic()
     done.from_us = time.time_ns() // 1000
     ballast = fill(full)
@@ -198,11 +203,9 @@ def _suffer(
     wait_until(lambda: states["stuck"]().cause is GapCause.WRITER, 15, "a stuck disk to show")
     wait_until(lambda: time.monotonic() - begun > TROUBLE_S, 10, "some seconds of trouble")
     done.causes = {name: state().cause for name, state in states.items()}
-    done.messages = {name: state().message for name, state in states.items()}
     assert parties.worker.process.poll() is None
     done.to_us = time.time_ns() // 1000
     ballast.unlink()
-    remount(locked, "rw")
     resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
     parties.slow_files.sync_s = 0
     parties.stuck_files.free.set()
@@ -262,7 +265,7 @@ def test_a_disk_that_cannot_be_written_is_waited_for(suffered: Suffered) -> None
     left = suffered.left("locked")
     assert_every_frame(left)
     assert_records_hold(left)
-    assert left.segments[0].start > suffered.to_us
+    assert left.segments[0].start > suffered.unlocked_us
 
 
 def test_a_slow_disk_costs_nothing(suffered: Suffered) -> None:
