@@ -186,7 +186,8 @@ class FlacTrack:
 
 # Packets are worked on a few at a time: fifty a second, one by one, cost more than all pictures.
 AT_ONCE = 8
-AT_ONCE_US = 150_000
+# But packets of AAC may be an eighth of a second each, and what waits here a kill would lose.
+AT_ONCE_US = 120_000
 
 
 class SoundLane:
@@ -201,8 +202,8 @@ class SoundLane:
     def push(self, packet: Packet) -> Iterator[SoundChunk]:
         """Take a packet; give the chunks that are full."""
         self._waiting.append(packet)
-        since_us = packet.arrived_us - self._waiting[0].arrived_us
-        if len(self._waiting) >= AT_ONCE or since_us >= AT_ONCE_US:
+        waited_us = packet.arrived_us - self._waiting[0].arrived_us
+        if len(self._waiting) >= AT_ONCE or waited_us >= AT_ONCE_US:
             yield from self._work()
 
     def flush(self) -> Iterator[SoundChunk]:

@@ -38,7 +38,7 @@ CHANGE_US = 10 * US
 PICTURE_STALL_US = 5 * US
 # The first picture of a connection may take longer: some cameras wait for a key frame.
 FIRST_PICTURE_US = 12 * US
-# Fragments of half a second that are written every fifth of one are never older than this.
+# Fragments of half a second that are written every tenth of one are never older than this.
 FRESH_US = 5 * US // 2
 
 
@@ -92,6 +92,8 @@ class StreamWorker:
         self._restart = False
         self._not_wanted = False
         self._keeper = GapKeeper()
+        # Steps of the clock that the keeper's and the sink's instants know of.
+        self._stepped_us = desk.anchor.stepped_us
         self._sink: StreamSink | None = None
         self._segmenter: Segmenter | None = None
         self._source: PacketSource | None = None
@@ -145,6 +147,10 @@ class StreamWorker:
             return lost.cause in (GapCause.SOURCE_CHANGED, GapCause.CLOCK)
         except BidWitnessError as error:
             self._message = redact(error.detail)
+            if self._connected:
+                # It was being recorded: footage is missing since before this moment.
+                self._note_end(sink, GapCause.OFFLINE, self._message)
+            self._follow_clock()
             self._gap(self._keeper.not_connected(self._anchor.utc_us(), self._message))
         finally:
             self._connected = False
@@ -165,6 +171,7 @@ class StreamWorker:
         self._described = described
         # A camera without a microphone lacks nothing; one that had one does.
         self._had_sound |= any(track.medium is Medium.SOUND for track in source.tracks)
+        self._follow_clock()
         try:
             segmenter = self._segmenter = Segmenter(
                 wanted.stream_id,
@@ -193,7 +200,14 @@ class StreamWorker:
         if tap is None:
             yield lambda _packet: None
             return
-        tap.begin(stream, source.tracks)
+        try:
+            tap.begin(stream, source.tracks)
+        except OSError as error:
+            # Nobody can watch this connection live; it is recorded all the same.
+            facts = {"stream": stream, "error": str(error)}
+            log.error("there is no live picture of a stream", extra={"facts": facts})
+            yield lambda _packet: None
+            return
         source.hurry(lambda: tap.watched(stream))
         try:
             yield lambda packet: tap.packet(stream, packet)
@@ -233,13 +247,25 @@ class StreamWorker:
         if segmenter.started_us is None:
             return False
         self._gap(self._keeper.resumed(segmenter.started_us))
-        self._marker.unlink(missing_ok=True)
+        self._mark(not_wanted=False)
         return True
 
     @property
     def _marker(self) -> Path:
         """A file that says: this stream was stopped because nobody wanted it."""
         return stream_dir(self._desk.volume, self._wanted.stream_id) / NOT_WANTED
+
+    def _mark(self, *, not_wanted: bool) -> None:
+        """Set or remove the marker. A disk that takes nothing now must not end the process: at
+        worst the time until the next start is stated as a gap, or not as one."""
+        try:
+            if not_wanted:
+                self._marker.touch()
+            else:
+                self._marker.unlink(missing_ok=True)
+        except OSError as error:
+            facts = {"stream": self._wanted.stream_id, "error": str(error)}
+            log.error("the volume takes no marker", extra={"facts": facts})
 
     def _note_end(self, sink: StreamSink, cause: GapCause, detail: str) -> None:
         suspended = self._segmenter.suspended if self._segmenter is not None else None
@@ -249,6 +275,18 @@ class StreamWorker:
             sink.trouble_seen()
         at_us = sink.kept_until_us
         self._keeper.ended(self._anchor.utc_us() if at_us is None else at_us, cause, detail)
+        self._follow_clock()
+
+    def _follow_clock(self) -> None:
+        """Put what is missing into the time of a clock that was set back.
+
+        By that clock it would end before it began, and nothing would be said of it. Set forward,
+        the clock leaves out an interval, of which there is no footage either.
+        """
+        step = self._anchor.stepped_us - self._stepped_us
+        self._stepped_us += step
+        if step < 0:
+            self._keeper.stepped_back(-step)
 
     def _gap(self, note: GapNote | None) -> None:
         """Have a gap journalled, if there is one."""
@@ -259,6 +297,7 @@ class StreamWorker:
         while seconds > 0 and not self._stopping.is_set():
             self._pause(min(seconds, 1))
             seconds -= 1
+            self._follow_clock()
             self._gap(self._keeper.tick(self._anchor.utc_us()))
 
     def _attach(self) -> int | None:
@@ -298,15 +337,18 @@ class StreamWorker:
     def _note_downtime(self, sink: StreamSink) -> None:
         """What is missing since the last durable footage is ours, unless nobody wanted it."""
         if sink.kept_until_us is not None and not self._marker.is_file():
-            self._keeper.ended(sink.kept_until_us, GapCause.RECORDER_DOWN)
+            # A clock that was set back meanwhile hides for how long; from now on it is known.
+            since_us = min(sink.kept_until_us, self._anchor.utc_us())
+            self._keeper.ended(since_us, GapCause.RECORDER_DOWN)
 
     def _detach(self, lock: int) -> None:
         sink = self._sink
         if sink is not None:
             # What is missing up to now has its cause; the next start has one of its own.
+            self._follow_clock()
             self._gap(self._keeper.resumed(self._anchor.utc_us()))
             if self._not_wanted:
-                self._marker.touch()
+                self._mark(not_wanted=True)
             self._desk.writer.release(sink)
         os.close(lock)
 
@@ -318,7 +360,8 @@ class StreamWorker:
         monotonic_us = self._clock.monotonic_us()
         silent = segmenter is not None and segmenter.silent
         silent = silent or self._checks.soundless(monotonic_us)
-        fresh = last_us is not None and now_us - last_us <= FRESH_US
+        # Footage from the future is of before the clock was set back, and says nothing of now.
+        fresh = last_us is not None and abs(now_us - last_us) <= FRESH_US
         cause = sink.trouble if sink is not None else None
         clock_us = segmenter.camera_offset_us if segmenter is not None else None
         source = self._source

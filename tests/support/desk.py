@@ -32,15 +32,23 @@ class Desk:
     clock: FakeClock
     writer: VolumeWriter
     sink: StreamSink
+    # How much later than ``UTC0`` it begins.
+    later_us: int = 0
 
     @classmethod
-    def on(cls, volume: Path, files: Files | None = None, limit: int = 64 << 20) -> "Desk":
-        clock = FakeClock(UTC_START, FIRST_ARRIVAL)
+    def on(
+        cls,
+        volume: Path,
+        files: Files | None = None,
+        limit: int = 64 << 20,
+        later_us: int = 0,
+    ) -> "Desk":
+        clock = FakeClock(UTC_START + later_us, FIRST_ARRIVAL)
         seam = files or SystemFiles()
         writer = VolumeWriter(
             volume, seam, clock, site="site-1", recorder="recorder-1", limit_bytes=limit
         )
-        return cls(volume, seam, clock, writer, writer.sink(STREAM))
+        return cls(volume, seam, clock, writer, writer.sink(STREAM), later_us)
 
     def segmenter(
         self,
@@ -54,7 +62,7 @@ class Desk:
             tracks,
             self.sink,
             segment_us=int(segment_s * 1e6),
-            utc_minus_monotonic=OFFSET,
+            utc_minus_monotonic=OFFSET + self.later_us,
             sound_wanted=sound_wanted,
             missing=missing,
         )
