@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 BACK_OFF_S = (1, 1, 2, 5, 10)
 HEALTHY_US = 60 * US
 CHANGE_US = 10 * US
+# After these the next connection, if there is to be one, is made without waiting.
+AT_ONCE = (GapCause.SOURCE_CHANGED, GapCause.CLOCK, GapCause.CLASSIFIED)
 # No picture for so long, though sound may come: the camera has stopped.
 PICTURE_STALL_US = 5 * US
 # Fragments of half a second that are written every fifth of one are never older than this.
@@ -107,9 +109,11 @@ class StreamWorker:
         self._stopping.set()
 
     def change(self, wanted: WantedStream) -> None:
-        """Take new cuts; connect anew if anything else has changed."""
+        """Take new cuts and classified times; connect anew if anything else has changed."""
         before, self._wanted = self._wanted, wanted
-        if replace(wanted, cuts=()) != replace(before, cuts=()):
+        if self._sink is not None:
+            self._sink.in_session = wanted.in_session
+        if not wanted.dials_as(before):
             self._restart = True
         if self._segmenter is not None:
             self._segmenter.cuts = wanted.cuts
@@ -122,6 +126,9 @@ class StreamWorker:
         failures = 0
         try:
             while not self._stopping.is_set():
+                if self._wait_while_classified():
+                    failures = 0
+                    continue
                 began_us = self._clock.monotonic_us()
                 at_once = self._try_once(self._sink)
                 lasted_us = self._clock.monotonic_us() - began_us
@@ -140,7 +147,7 @@ class StreamWorker:
         except SourceLost as lost:
             self._message = redact(lost.detail)
             self._note_end(sink, lost.cause, self._message)
-            return lost.cause in (GapCause.SOURCE_CHANGED, GapCause.CLOCK)
+            return lost.cause in AT_ONCE
         except BidWitnessError as error:
             self._message = redact(error.detail)
             self._gap(self._keeper.not_connected(self._anchor.utc_us(), self._message))
@@ -148,6 +155,22 @@ class StreamWorker:
             self._connected = False
             self._segmenter = None
         return False
+
+    def _wait_while_classified(self) -> bool:
+        """Stay away from the camera while its room is classified; say whether that was so."""
+        found = False
+        while not self._stopping.is_set():
+            now_us = self._anchor.utc_us()
+            until_us = self._wanted.classified_until(now_us)
+            if until_us is None:
+                break
+            if self._keeper.cause is not GapCause.CLASSIFIED:
+                began = [start for start, end in self._wanted.classified if start <= now_us < end]
+                at_us = max(began) if self._keeper.cause is not None else now_us
+                self._gap(self._keeper.turned(at_us, GapCause.CLASSIFIED))
+            found, self._message = True, None
+            self._wait(min(1, (until_us - now_us) / US))
+        return found
 
     def run_once(self, sink: StreamSink) -> None:
         """Connect and record until the connection ends or the worker shall stop.
@@ -205,11 +228,14 @@ class StreamWorker:
         noted = False
         try:
             for packet in fill_stamps(source.packets(), picture, source.tracks[picture].rate):
+                if self._wanted.classified and self._is_classified(packet.arrived_us):
+                    raise SourceLost("The room is classified.", GapCause.CLASSIFIED)
                 tap(packet)
                 segmenter.push(packet)
                 self._meter.count(packet, picture)
                 self._checks.take(packet, picture)
                 if packet.track == picture:
+                    self._state_refusal()
                     picture_us = packet.arrived_us
                     noted = noted or self._note_start(segmenter)
                 elif packet.arrived_us - picture_us > PICTURE_STALL_US:
@@ -223,6 +249,17 @@ class StreamWorker:
         finally:
             segmenter.finish()
             self._note_start(segmenter)
+
+    def _state_refusal(self) -> None:
+        """A camera that is connected and finds no room on the disk may stay so for days."""
+        if self._sink is not None and self._sink.refusal is not None:
+            now_us = self._anchor.utc_us()
+            missing = self._keeper.cause is not None
+            self._gap(self._keeper.tick(now_us) if missing else self._sink.missed(now_us))
+
+    def _is_classified(self, monotonic_us: int) -> bool:
+        at_us = monotonic_us + self._anchor.utc_minus_monotonic
+        return self._wanted.classified_until(at_us) is not None
 
     def _note_start(self, segmenter: Segmenter) -> bool:
         """Close the gap, once the run's first instant is known for good."""
@@ -264,7 +301,10 @@ class StreamWorker:
             lock: int | None = None
             try:
                 lock = self._lock()
-                sink = self._sink = self._desk.writer.sink(self._wanted.stream_id)
+                wanted = self._wanted
+                sink = self._sink = self._desk.writer.sink(
+                    wanted.stream_id, in_session=wanted.in_session
+                )
                 self._note_downtime(sink)
                 return lock
             except BlockingIOError:
@@ -293,8 +333,16 @@ class StreamWorker:
 
     def _note_downtime(self, sink: StreamSink) -> None:
         """What is missing since the last durable footage is ours, unless nobody wanted it."""
-        if sink.kept_until_us is not None and not self._marker.is_file():
-            self._keeper.ended(sink.kept_until_us, GapCause.RECORDER_DOWN)
+        if sink.kept_until_us is None or self._marker.is_file():
+            return
+        self._keeper.ended(sink.kept_until_us, GapCause.RECORDER_DOWN)
+        # Of the time it was down, what was classified was not due.
+        now_us = self._anchor.utc_us()
+        for start, end in sorted(self._wanted.classified):
+            if end > self._keeper.since_us and start < now_us:
+                self._gap(self._keeper.turned(start, GapCause.CLASSIFIED))
+                if end < now_us:
+                    self._gap(self._keeper.turned(end, GapCause.RECORDER_DOWN))
 
     def _detach(self, lock: int) -> None:
         sink = self._sink
@@ -336,7 +384,7 @@ class StreamWorker:
             last_us=last_us,
             centi_fps=fps,
             kbps=kbps,
-            message=self._message,
+            message=(sink.refusal if sink is not None else None) or self._message,
             gop_ms=self._checks.gop_ms,
             centi_dbfs=self._checks.level_centi_dbfs(monotonic_us),
             clock_us=clock_us,

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 BATCH = 256
 # What rewinding a running session reads most stays, however full the disk is.
 AT_LEAST_US = 600_000_000
-# Room is made up to this share of the disk, well before the alarms of storage.keep.disk.
+# Room is made up to this share of the disk, well before the alarms of storage.volumes.
 WANTED_PERCENT = 20
 LOST = "footage_lost"
 

@@ -1,5 +1,6 @@
 """A recorder's inner half on a table: segmenter and writer on a fake clock, and what they left."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from bidwitness.storage.media.boxes import read_fragment, split_pieces
 from bidwitness.storage.spool.files import Files, SystemFiles
 from bidwitness.storage.spool.journal import JournalEntry, journal_days, read_journal
 from bidwitness.storage.spool.layout import journal_path
+from bidwitness.storage.volumes import VolumeRoom, room_on
 from bidwitness.words import GapCause
 
 STREAM = "cam1main"
@@ -34,11 +36,23 @@ class Desk:
     sink: StreamSink
 
     @classmethod
-    def on(cls, volume: Path, files: Files | None = None, limit: int = 64 << 20) -> "Desk":
+    def on(
+        cls,
+        volume: Path,
+        files: Files | None = None,
+        limit: int = 64 << 20,
+        measure: Callable[[Path], VolumeRoom] = room_on,
+    ) -> "Desk":
         clock = FakeClock(UTC_START, FIRST_ARRIVAL)
         seam = files or SystemFiles()
         writer = VolumeWriter(
-            volume, seam, clock, site="site-1", recorder="recorder-1", limit_bytes=limit
+            volume,
+            seam,
+            clock,
+            site="site-1",
+            recorder="recorder-1",
+            limit_bytes=limit,
+            measure=measure,
         )
         return cls(volume, seam, clock, writer, writer.sink(STREAM))
 
