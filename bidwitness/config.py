@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     recorder: str = "recorder-1"
     undo_seconds: int = Field(default=900, ge=0)
     lead_in_seconds: int = Field(default=0, ge=0)
+    # Shown with a session beyond what was due, as far as no other session's footage begins.
+    pre_roll_seconds: int = Field(default=0, ge=0, le=3600)
+    post_roll_seconds: int = Field(default=0, ge=0, le=3600)
     # A recorder signs the heads of its chains so often.
     epoch_seconds: int = Field(default=60, ge=1, le=60)
     segment_seconds: int = Field(default=60, ge=2, le=600)

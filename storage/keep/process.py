@@ -21,6 +21,7 @@ from bidwitness.storage.keep.eviction import Evictor
 from bidwitness.storage.keep.garbage import Collector
 from bidwitness.storage.keep.journals import JournalKeeper
 from bidwitness.storage.keep.lock import KeepLock
+from bidwitness.storage.keep.loops import ShortLoops
 from bidwitness.storage.keep.records import RecordsWriter
 from bidwitness.storage.keep.upload import Uploader
 from bidwitness.storage.ledger.ledger import Ledger
@@ -60,6 +61,7 @@ def duties_of(settings: Settings, database: Database, store: Store, clock: Clock
     keep_us = settings.spool_keep_hours * HOUR_US
     evict = Evictor(database, store, spool, files, clock, keep_us=keep_us)
     collect = Collector(database, store, spool, files, clock)
+    loops = ShortLoops(database, clock, settings)
     journals = JournalKeeper(database, spool, files, clock)
     seal = Sealer(database, clock, settings, Footage(spool, store))
     streams = StreamWatch(database, clock)
@@ -74,6 +76,7 @@ def duties_of(settings: Settings, database: Database, store: Store, clock: Clock
         Duty("ledger", 1.0, ledger.log_some, eager=True),
         Duty("upload", 1.0, upload.upload_some, eager=True),
         Duty("records", 10.0, records.write_due),
+        Duty("loops", 10.0, loops.mark),
         Duty("evict", 10.0, evict.evict_some, eager=True),
         Duty("collect", 5.0, collect.collect_some, eager=True),
         Duty("journals", 3600.0, journals.remove_old),

@@ -83,6 +83,7 @@ def _places() -> None:
     table("cameras", text("id", 16), ref("room_id", "rooms"), text("name", 120),
         text("onvif_address", 500, null=True), text("username", 200, null=True),
         blob("secret", null=True), flag("basic_in_clear"), flag("unproven_certificate"),
+        text("mode", 32), text("mode_reason", 500, null=True),
         flag("enabled"), big("created_us"),
         big("removed_us", null=True), key("id"), unique("room_id", "name"))
     index("ix_cameras_room_id", "cameras", "room_id")
