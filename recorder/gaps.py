@@ -57,6 +57,11 @@ class GapKeeper:
             self.since_us = at_us
             self.cause, self.detail = cause, detail
 
+    def reaches_back(self, kept_until_us: int | None) -> None:
+        """What was written after that lies where it cannot be read: it is missing too."""
+        if self.cause is not None and kept_until_us is not None:
+            self.since_us = min(self.since_us, kept_until_us)
+
     def turned(self, at_us: int, cause: GapCause) -> GapNote | None:
         """From ``at_us`` on it is missing for another cause; give what was missing before."""
         if self.cause in (None, cause):

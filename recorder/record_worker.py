@@ -12,9 +12,10 @@ import sys
 import threading
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 
 from bidwitness.addresses import CameraAddress
-from bidwitness.clock import SystemClock
+from bidwitness.clock import Clock, SystemClock
 from bidwitness.config import Settings, load_settings
 from bidwitness.errors import BidWitnessError
 from bidwitness.log import configure, redact
@@ -26,6 +27,7 @@ from bidwitness.recorder.tap import LiveTap
 from bidwitness.recorder.worker import Desk, StreamWorker
 from bidwitness.recorder.worker_process import run_worker
 from bidwitness.recorder.writer import VolumeWriter
+from bidwitness.recorder.writer_pool import WriterPool
 from bidwitness.secrets import SecretBox
 from bidwitness.storage.spool.files import SystemFiles
 from bidwitness.storage.wanted import WantedStream, camera_address
@@ -67,9 +69,7 @@ def run_record_worker(
     note.begin()
     clock = SystemClock()
     secrets = SecretBox(settings.secret_key_file)
-    writer = VolumeWriter(
-        settings.spool, SystemFiles(), clock, site=settings.site, recorder=settings.recorder
-    )
+    writer = _writer_of(settings, clock)
     tap = LiveTap(settings.run_dir, clock)
     anchor = ClockAnchor(clock)
     stopping = threading.Event()
@@ -106,6 +106,22 @@ def run_record_worker(
         stopping.set()
         tap.stop()
         writer.stop()
+
+
+def _writer_of(settings: Settings, clock: Clock) -> VolumeWriter | WriterPool:
+    """Give the writer of the spool, or one for each of the volumes beside it."""
+
+    def on(volume: Path) -> VolumeWriter:
+        return VolumeWriter(
+            *(volume, SystemFiles(), clock),
+            site=settings.site,
+            recorder=settings.recorder,
+            spool=settings.spool,
+        )
+
+    volumes = settings.volume_folders
+    last = on(settings.spool)
+    return WriterPool([on(volume) for volume in volumes], last, clock) if volumes else last
 
 
 def _crash(note: CrashNote) -> Callable[[threading.ExceptHookArgs], None]:

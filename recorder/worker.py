@@ -1,6 +1,5 @@
 """Records one stream for as long as it is wanted: connect, record, state what is missing, again."""
 
-import fcntl
 import logging
 import os
 import threading
@@ -8,13 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from bidwitness.addresses import CameraAddress
 from bidwitness.clock import Clock
 from bidwitness.errors import BidWitnessError, DamageFound
 from bidwitness.log import redact
 from bidwitness.recorder.anchor import ClockAnchor
+from bidwitness.recorder.attaching import downtime, lock_stream
 from bidwitness.recorder.checks import Checks
 from bidwitness.recorder.gaps import GapKeeper
 from bidwitness.recorder.meters import Meter, Since
@@ -25,18 +25,20 @@ from bidwitness.recorder.stamps import fill_stamps
 from bidwitness.recorder.status import StreamState, faults_of
 from bidwitness.recorder.values import GapNote
 from bidwitness.recorder.writer import StreamSink, VolumeWriter
+from bidwitness.recorder.writer_pool import WriterPool
 from bidwitness.storage.spool.blob import US
-from bidwitness.storage.spool.layout import LOCK, NOT_WANTED, stream_dir
+from bidwitness.storage.spool.layout import NOT_WANTED, stream_dir
 from bidwitness.storage.wanted import WantedStream
 from bidwitness.words import DEGRADING, GapCause, Health, Medium, StreamFault
 
 log = logging.getLogger(__name__)
 
+Got = TypeVar("Got")
 BACK_OFF_S = (1, 1, 2, 5, 10)
 HEALTHY_US = 60 * US
 CHANGE_US = 10 * US
 # After these the next connection, if there is to be one, is made without waiting.
-AT_ONCE = (GapCause.SOURCE_CHANGED, GapCause.CLOCK, GapCause.CLASSIFIED)
+AT_ONCE = (GapCause.SOURCE_CHANGED, GapCause.CLOCK, GapCause.CLASSIFIED, GapCause.DISK)
 # No picture for so long, though sound may come: the camera has stopped.
 PICTURE_STALL_US = 5 * US
 # Fragments of half a second that are written every fifth of one are never older than this.
@@ -61,7 +63,8 @@ class Desk:
 
     open_source: OpenSource
     dial: Callable[[WantedStream], CameraAddress]
-    writer: VolumeWriter
+    writer: VolumeWriter | WriterPool
+    # The spool: journals and locks lie there, whatever volume the segments are on.
     volume: Path
     clock: Clock
     anchor: ClockAnchor
@@ -130,7 +133,10 @@ class StreamWorker:
                     failures = 0
                     continue
                 began_us = self._clock.monotonic_us()
-                at_once = self._try_once(self._sink)
+                sink = self._on_a_volume()
+                if sink is None:
+                    break
+                at_once = self._try_once(sink)
                 lasted_us = self._clock.monotonic_us() - began_us
                 well = lasted_us >= (CHANGE_US if at_once else HEALTHY_US)
                 failures = 0 if well else failures + 1
@@ -235,7 +241,7 @@ class StreamWorker:
                 self._meter.count(packet, picture)
                 self._checks.take(packet, picture)
                 if packet.track == picture:
-                    self._state_refusal()
+                    self._look_at_the_disk()
                     picture_us = packet.arrived_us
                     noted = noted or self._note_start(segmenter)
                 elif packet.arrived_us - picture_us > PICTURE_STALL_US:
@@ -250,12 +256,17 @@ class StreamWorker:
             segmenter.finish()
             self._note_start(segmenter)
 
-    def _state_refusal(self) -> None:
-        """A camera that is connected and finds no room on the disk may stay so for days."""
-        if self._sink is not None and self._sink.refusal is not None:
+    def _look_at_the_disk(self) -> None:
+        """Go to another volume, if there is one. Else it may take days until there is room."""
+        sink = self._sink
+        if sink is None or sink.trouble is not GapCause.DISK:
+            return
+        if self._desk.writer.elsewhere(sink):
+            raise SourceLost("The footage goes to another volume.", GapCause.DISK)
+        if sink.refusal is not None:
             now_us = self._anchor.utc_us()
             missing = self._keeper.cause is not None
-            self._gap(self._keeper.tick(now_us) if missing else self._sink.missed(now_us))
+            self._gap(self._keeper.tick(now_us) if missing else sink.missed(now_us))
 
     def _is_classified(self, monotonic_us: int) -> bool:
         at_us = monotonic_us + self._anchor.utc_minus_monotonic
@@ -296,53 +307,52 @@ class StreamWorker:
 
     def _attach(self) -> int | None:
         """Become the one writer of the stream, and bring in order what was left of it."""
+        lock = self._insist(lambda: lock_stream(self._desk.volume, self._wanted.stream_id))
+        self._sink = self._insist(self._open_sink) if lock is not None else None
+        if self._sink is not None:
+            self._note_downtime(self._sink)
+        elif lock is not None:
+            os.close(lock)
+            return None
+        return lock
+
+    def _on_a_volume(self) -> StreamSink | None:
+        """Give the sink, on another volume if the present one takes nothing and another would."""
+        writer, sink = self._desk.writer, self._sink
+        leaves = sink is not None and sink.trouble is GapCause.DISK and writer.elsewhere(sink)
+        if sink is not None and leaves:
+            writer.release(sink)
+            self._sink = self._insist(self._open_sink)
+            self._keeper.reaches_back(self._sink.kept_until_us if self._sink else None)
+        return self._sink
+
+    def _open_sink(self) -> StreamSink:
+        wanted = self._wanted
+        return self._desk.writer.sink(wanted.stream_id, in_session=wanted.in_session)
+
+    def _insist(self, act: Callable[[], Got]) -> Got | None:
+        """Try until it is done, or nothing is wanted any more."""
         failures = 0
         while not self._stopping.is_set():
-            lock: int | None = None
             try:
-                lock = self._lock()
-                wanted = self._wanted
-                sink = self._sink = self._desk.writer.sink(
-                    wanted.stream_id, in_session=wanted.in_session
-                )
-                self._note_downtime(sink)
-                return lock
+                return act()
             except BlockingIOError:
                 self._message = "Another recorder still writes this stream."
             except OSError as error:
                 self._message = f"The volume cannot be written: {error.strerror}."
             except DamageFound as error:
                 self._message = error.detail
-            if lock is not None:
-                os.close(lock)
             log.error(self._message, extra={"facts": {"stream": self._wanted.stream_id}})
             failures += 1
             self._pause(back_off(failures))
         return None
 
-    def _lock(self) -> int:
-        folder = stream_dir(self._desk.volume, self._wanted.stream_id)
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o640)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock)
-            raise
-        return lock
-
     def _note_downtime(self, sink: StreamSink) -> None:
         """What is missing since the last durable footage is ours, unless nobody wanted it."""
-        if sink.kept_until_us is None or self._marker.is_file():
-            return
-        self._keeper.ended(sink.kept_until_us, GapCause.RECORDER_DOWN)
-        # Of the time it was down, what was classified was not due.
-        now_us = self._anchor.utc_us()
-        for start, end in sorted(self._wanted.classified):
-            if end > self._keeper.since_us and start < now_us:
-                self._gap(self._keeper.turned(start, GapCause.CLASSIFIED))
-                if end < now_us:
-                    self._gap(self._keeper.turned(end, GapCause.RECORDER_DOWN))
+        since, now_us = sink.kept_until_us, self._anchor.utc_us()
+        if since is not None and not self._marker.is_file():
+            for note in downtime(self._keeper, since, self._wanted.classified, now_us):
+                self._gap(note)
 
     def _detach(self, lock: int) -> None:
         sink = self._sink

@@ -227,8 +227,11 @@ class VolumeWriter:
         recorder: str,
         limit_bytes: int = LIMIT_BYTES,
         measure: Callable[[Path], VolumeRoom] = room_on,
+        spool: Path | None = None,
     ) -> None:
-        self._volume = volume
+        self.volume = volume
+        # Where journals lie, whatever volume the segments are on.
+        self._spool = spool or volume
         self._files = files
         self._clock = clock
         self._site = site
@@ -254,8 +257,8 @@ class VolumeWriter:
 
         Raises ``OSError`` as the disk does, ``DamageFound`` if its journal is broken.
         """
-        chain = Chain(self._volume, stream, self._files, site=self._site, recorder=self._recorder)
-        files = StreamFiles(self._volume, stream, self._files, chain)
+        chain = Chain(self._spool, stream, self._files, site=self._site, recorder=self._recorder)
+        files = StreamFiles(self.volume, stream, self._files, chain, self._spool)
         files.recover()
         sink = StreamSink(self, files)
         sink.in_session = in_session
@@ -276,14 +279,18 @@ class VolumeWriter:
             return
         self._measured_us = now_us
         try:
-            room = self._measure(self._volume)
+            room = self._measure(self.volume)
         except OSError:
             # Whoever writes will be told.
             return
         before, self._admission = self._admission, admission(room, self._admission)
         if self._admission is not before:
-            facts = {"volume": str(self._volume), "free": room.free, "total": room.total}
+            facts = {"volume": str(self.volume), "free": room.free, "total": room.total}
             log.error("records now: %s", self._admission.name.lower(), extra={"facts": facts})
+
+    def elsewhere(self, _sink: StreamSink) -> bool:
+        """Say whether another volume would take what this one does not: there is no other."""
+        return False
 
     def release(self, sink: StreamSink) -> None:
         """A stream ends: what it handed over is written, its files are closed."""

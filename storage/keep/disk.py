@@ -6,6 +6,7 @@ from pathlib import Path
 from bidwitness.clock import Clock
 from bidwitness.storage.index.alarms import clear_alarm, raise_alarm
 from bidwitness.storage.index.database import Database
+from bidwitness.storage.spool.volumes import is_present
 from bidwitness.storage.volumes import DiskState, disk_state, room_on
 
 SPOOL = "spool"
@@ -25,10 +26,15 @@ class DiskWatch:
     def watch(self) -> Mapping[str, DiskState]:
         """Judge every disk, raise and clear its alarms; give the states by volume."""
         for name, folder in self._volumes.items():
+            before = self._states.get(name)
+            if name.startswith(f"{SPOOL}-") and not is_present(folder):
+                if before != DiskState.CRITICAL:
+                    self._say(name, DiskState.CRITICAL, "The volume is not there.")
+                    self._states[name] = DiskState.CRITICAL
+                continue
             if not folder.is_dir():
                 continue
             room = room_on(folder)
-            before = self._states.get(name)
             after = disk_state(room.free, room.total, before or DiskState.OK)
             if after != before:
                 percent = room.free * 100 // max(1, room.total)

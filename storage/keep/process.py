@@ -15,7 +15,7 @@ from bidwitness.storage.alarming.watch import StreamWatch
 from bidwitness.storage.footage import Footage
 from bidwitness.storage.index.database import Database, open_database, upgrade
 from bidwitness.storage.index.policies import seed_policies
-from bidwitness.storage.keep.disk import DiskWatch
+from bidwitness.storage.keep.disk import SPOOL, DiskWatch
 from bidwitness.storage.keep.duties import Duties, Duty
 from bidwitness.storage.keep.eviction import Evictor
 from bidwitness.storage.keep.garbage import Collector
@@ -28,6 +28,7 @@ from bidwitness.storage.ledger.ledger import Ledger
 from bidwitness.storage.sessions import clockwork
 from bidwitness.storage.sessions.seal import Sealer
 from bidwitness.storage.spool.files import SystemFiles
+from bidwitness.storage.spool.volumes import volume_name
 from bidwitness.storage.store import Retrying, Store, open_store
 from bidwitness.storage.store.file import FileStore
 
@@ -93,7 +94,8 @@ def _quietly(act: Callable[[], object]) -> Callable[[], int]:
 
 
 def _volumes(settings: Settings) -> dict[str, Path]:
-    volumes = {"spool": settings.spool}
+    volumes = {SPOOL: settings.spool}
+    volumes |= {f"{SPOOL}-{volume_name(v)}": v for v in settings.volume_folders}
     store = open_store(settings)
     if isinstance(store, FileStore):
         volumes["store"] = store.root

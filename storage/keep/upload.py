@@ -23,6 +23,7 @@ from bidwitness.storage.index.alarms import clear_alarm, raise_alarm
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.footage import MAX_SEGMENT_US
 from bidwitness.storage.index.models import Camera, Claim, Garbage, Segment, Session, Stream
+from bidwitness.storage.spool.volumes import locate
 from bidwitness.storage.store import Store, StoredVersion
 from bidwitness.words import RecordMode, SessionState
 
@@ -122,7 +123,7 @@ class Uploader:
         """Store one segment; a store that has failed in this batch is not asked again."""
         if batch.failed is not None:
             return False
-        source = self._spool / item.path
+        source = locate(self._spool, item.path)
         try:
             if not source.is_file():
                 raise NotFound(f"The segment {item.path} of {item.recorder} is not in the spool.")

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from bidwitness.recorder.assignment import assign
 from bidwitness.recorder.crash_note import culprit
 from bidwitness.recorder.isolation import APART_US, HOUR_US, Isolation
 from bidwitness.recorder.supervisor import ALONE, RecorderSupervisor
+from bidwitness.storage.spool.volumes import add_volumes
 from bidwitness.storage.wanted import WantedStream
 
 SECOND = 1_000_000
@@ -145,6 +147,13 @@ def running_supervisor(data: Path, wanted: list[WantedStream]) -> Iterator[Recor
         assert not thread.is_alive()
 
 
+def _slack_us() -> int:
+    """How much longer than usual (0.7 s) this machine takes just now to start such a process."""
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import support.poisoned_worker"], check=True)
+    return max(0, round((time.monotonic() - began - 0.7) * 2 * SECOND))
+
+
 def test_after_the_second_sigsegv_the_neighbours_lose_nothing_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +163,12 @@ def test_after_the_second_sigsegv_the_neighbours_lose_nothing_more(
     monkeypatch.setenv(
         "PYTHONPATH", os.pathsep.join([str(tests), os.environ.get("PYTHONPATH", "")])
     )
+    # Two volumes: what a crash leaves is looked for on both.
+    volumes = [tmp_path / "disk1", tmp_path / "disk2"]
+    for volume in volumes:
+        volume.mkdir()
+    add_volumes(spool, volumes)
+    monkeypatch.setenv("BIDWITNESS_VOLUMES", ",".join(map(str, volumes)))
     cameras = [small_camera(name, title="room", sound="none") for name in (*GOOD, "poison")]
     with running_simulator(cameras) as simulator:
         wanted = [wanted_stream(f"{c.name}_main", simulator.url(c.name)) for c in cameras]
@@ -169,6 +184,7 @@ def test_after_the_second_sigsegv_the_neighbours_lose_nothing_more(
                 60,
                 "the offender to die in its own process",
             )
+            slack_us = _slack_us()
     for name in GOOD:
         left = Left(spool, f"{name}_main")
         assert_plays(left)
@@ -176,5 +192,7 @@ def test_after_the_second_sigsegv_the_neighbours_lose_nothing_more(
         # Twice they paid, and no more.
         assert len(left.gaps) == 2, left.gaps
         for gap in left.gaps:
-            assert gap.end - gap.start <= 2 * SECOND + GOP_US, gap
+            assert gap.end - gap.start <= 2 * SECOND + GOP_US + slack_us, gap
         assert len(stored_frames(left)) > 25
+        assert {path.parents[2] for path in left.paths} < set(volumes)
+    assert not list(spool.rglob("*.mp4"))

@@ -16,6 +16,7 @@ from bidwitness.storage.media.boxes import read_fragment, split_pieces
 from bidwitness.storage.spool.files import Files, SystemFiles
 from bidwitness.storage.spool.journal import JournalEntry, journal_days, read_journal
 from bidwitness.storage.spool.layout import journal_path
+from bidwitness.storage.spool.volumes import locate
 from bidwitness.storage.volumes import VolumeRoom, room_on
 from bidwitness.words import GapCause
 
@@ -117,7 +118,8 @@ class Left:
     @property
     def paths(self) -> list[Path]:
         """Files of segments, in the order of the journal."""
-        return [self.volume / str(e.facts["path"]) for e in self.entries if "path" in e.facts]
+        facts = [entry.facts for entry in self.entries if "path" in entry.facts]
+        return [locate(self.volume, str(one["path"])) for one in facts]
 
     @property
     def others(self) -> list[Path]:
