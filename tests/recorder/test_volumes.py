@@ -285,6 +285,7 @@ def test_a_volume_that_is_not_mounted_is_not_taken_for_an_empty_one(tmp_path: Pa
     # Starting again does not make the empty folder a volume.
     add_volumes(site.spool, site.volumes)
     assert any_absent(site.spool) and volumes_of(site.spool) == (site.spool,)
+    assert [writer.volume for writer in site.pool._order("s1", False)] == [site.spool]
     site.run(3)
     assert [list(volume.iterdir()) for volume in site.volumes] == [[], []]
     assert {path.parents[2] for path in site.paths()} == {site.spool}

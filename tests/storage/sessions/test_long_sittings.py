@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 from support.clock import FakeClock
@@ -71,6 +71,8 @@ sittings = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 90)), min_size=
 @settings(
     max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+@example(plan=[(0, 1), (0, 1)], margins=(0, 0, 600))
+@example(plan=[(0, 9), (5, 1)], margins=(60, 600, 0))
 @given(
     plan=sittings,
     margins=st.tuples(st.integers(0, 1800), st.integers(0, 1800), st.integers(0, 1800)),
