@@ -25,6 +25,9 @@ class HealthAnswer(Answer):
     # The sound's level, below full scale; a camera's clock minus ours.
     level_dbfs: float | None
     clock_offset_us: int | None
+    # Of the last minute's packets; how unevenly the picture's come.
+    loss_percent: float | None
+    jitter_ms: float | None
     message: str | None
 
 
@@ -92,5 +95,7 @@ def health_of(status: StreamStatus, now_us: int) -> HealthAnswer:
         gop_seconds=None if silent or status.gop_ms is None else status.gop_ms / 1000,
         level_dbfs=None if silent or status.centi_dbfs is None else status.centi_dbfs / 100,
         clock_offset_us=None if silent else status.clock_us,
+        loss_percent=None if silent or status.loss_ppm is None else status.loss_ppm / 10_000,
+        jitter_ms=None if silent or status.jitter_us is None else status.jitter_us / 1000,
         message=status.message,
     )

@@ -8,6 +8,7 @@ from fastapi.responses import Response
 
 from bidwitness.api.deps import TheSettings
 from bidwitness.errors import NotFound
+from bidwitness.storage.ledger.shard import COSIGNED, COSIGNING
 from bidwitness.storage.ledger.tiles import CHECKPOINT, is_tile_path
 
 router = APIRouter(prefix="/log", tags=["log"])
@@ -17,12 +18,21 @@ _SHARD = re.compile(r"[0-9]{4}(?:-[0-9]{1,4})?", re.ASCII)
 
 @router.get("/{shard}/checkpoint")
 def checkpoint(shard: str, settings: TheSettings) -> Response:
-    """The signed head of a shard of the log, which is named by its year."""
+    """The signed head of a shard of the log, which is named by its year, with the cosignatures of
+    witnesses that it has by now."""
     data = _read(settings.log, shard, CHECKPOINT)
-    # It is another one a second later.
-    return Response(
-        data, media_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-store"}
-    )
+    try:
+        more = _read(settings.log, shard, COSIGNING)
+    except NotFound:
+        return _note(data)
+    # Both are the same note, or the cosignatures are of one before.
+    return _note(more if more.startswith(data) else data)
+
+
+@router.get("/{shard}/cosigned")
+def cosigned(shard: str, settings: TheSettings) -> Response:
+    """The newest head of a shard that enough witnesses have cosigned."""
+    return _note(_read(settings.log, shard, COSIGNED))
 
 
 @router.get("/{shard}/tile/{path:path}")
@@ -32,6 +42,13 @@ def tile(shard: str, path: str, settings: TheSettings) -> Response:
         raise NotFound("There is no such tile.")
     data = _read(settings.log, shard, f"tile/{path}")
     return Response(data, media_type="application/octet-stream")
+
+
+def _note(data: bytes) -> Response:
+    # It is another one a second later.
+    return Response(
+        data, media_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-store"}
+    )
 
 
 def _read(log: Path, shard: str, name: str) -> bytes:

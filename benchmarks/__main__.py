@@ -33,6 +33,7 @@ BENCHMARKS = {
     "verify": Benchmark({"cameras": 4, "seconds": 240}),
     "export": Benchmark({"cameras": 4, "seconds": 240}),
     "soak": Benchmark({"cameras": 10, "seconds": 170}),
+    "kill": Benchmark({"kills": 300, "cameras": 12, "seed": 0}),
 }
 
 
@@ -43,6 +44,8 @@ def main() -> None:
     parser.add_argument("--cameras", type=int)
     parser.add_argument("--seconds", type=int)
     parser.add_argument("--rows", type=int)
+    parser.add_argument("--kills", type=int)
+    parser.add_argument("--seed", type=int)
     parser.add_argument("--json", type=Path)
     given = vars(parser.parse_args())
     name = given["name"]

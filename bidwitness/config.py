@@ -67,6 +67,12 @@ class Settings(BaseSettings):
     post_roll_seconds: int = Field(default=0, ge=0, le=3600)
     # A recorder signs the heads of its chains so often.
     epoch_seconds: int = Field(default=60, ge=1, le=60)
+    # A file in the form of trust material: the witnesses that are asked to cosign the log, how many
+    # of them are enough, and who stamps its time. Alarms are raised when it has gone on so long
+    # without.
+    witnesses: Path | None = None
+    witness_alarm_minutes: int = Field(default=15, ge=1)
+    timestamp_alarm_minutes: int = Field(default=180, ge=1)
     # Where segments are written, with commas; unset: into the spool itself.
     volumes: str = ""
     segment_seconds: int = Field(default=60, ge=2, le=600)

@@ -212,10 +212,11 @@ class StreamFault(Word):
     LOW_FRAME_RATE = "low_frame_rate", "帧率偏低"
     LONG_GOP = "long_gop", "关键帧间隔过长"
     CLOCK_OFFSET = "clock_offset", "摄像机时钟偏差过大"
+    PACKET_LOSS = "packet_loss", "丢包"
 
 
 # With these the record itself is poorer than it should be; the others are an alarm only.
-DEGRADING = (StreamFault.SILENT, StreamFault.LOW_FRAME_RATE)
+DEGRADING = (StreamFault.SILENT, StreamFault.LOW_FRAME_RATE, StreamFault.PACKET_LOSS)
 
 
 class StreamAlarm(Word):
@@ -226,3 +227,4 @@ class StreamAlarm(Word):
     LOW_FRAME_RATE = "low_frame_rate", "帧率偏低"
     LONG_GOP = "long_gop", "关键帧间隔过长"
     CLOCK_OFFSET = "clock_offset", "摄像机时钟偏差过大"
+    PACKET_LOSS = "packet_loss", "丢包"

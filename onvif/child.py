@@ -10,6 +10,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
+from bidwitness.addresses import CameraAddress
 from bidwitness.clock import SystemClock
 from bidwitness.errors import BidWitnessError, InvalidInput
 
@@ -34,7 +35,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         case "stream":
             from bidwitness.onvif.stream_facts import look_into
 
-            return look_into(request["url"], request["options"], SystemClock()).to_json()
+            address = CameraAddress(**request["address"])
+            return look_into(address, request["ip"], SystemClock()).to_json()
         case "search":
             from bidwitness.onvif.discovery import search
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bidwitness.addresses import CameraAddress, resolve_camera
@@ -18,7 +18,6 @@ from bidwitness.onvif.devices import (
     choose_profiles,
     clock_message,
 )
-from bidwitness.rtsp import admit, dialled, media_options
 from bidwitness.words import StreamRole
 
 logger = logging.getLogger(__name__)
@@ -184,15 +183,7 @@ def messages_about(streams: list[ProbedStream]) -> list[str]:
 
 def _look(address: CameraAddress, role: StreamRole, allow_loopback: bool) -> ProbedStream:
     ip = resolve_camera(address, allow_loopback=allow_loopback)
-    admit(address, ip)
-    said = _run(
-        {
-            "what": "stream",
-            "url": dialled(address, ip),
-            "options": media_options(address),
-        },
-        STREAM_S,
-    )
+    said = _run({"what": "stream", "ip": ip, "address": asdict(address)}, STREAM_S)
     return ProbedStream(url=str(address), role=role, **said)
 
 

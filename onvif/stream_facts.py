@@ -1,22 +1,22 @@
 """Look into a stream for a few seconds: what it carries, how often a key frame comes.
 
-Runs in the child process only: libav parses what a stranger sends, and may hang or die on it.
+Runs in the child process only: what a stranger sends may take for ever.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from statistics import median
 from typing import Any
 
-import av
-import av.error
-
+from bidwitness.addresses import CameraAddress
 from bidwitness.clock import Clock
-from bidwitness.errors import CameraError, InvalidInput
+from bidwitness.errors import CameraError, DamageFound, InvalidInput
+from bidwitness.rtsp.stream import Ended, Offer, RtspStream, Silent, open_stream
+from bidwitness.rtsp.units import Track, Unit
+from bidwitness.storage.media.nal import parse_access_unit, picture_config
+from bidwitness.words import Medium
 
-OPEN_S = 6
-READ_S = 5
 # A GOP longer than this is only said to be longer.
 LOOK_US = 8_000_000
 ENOUGH_KEY_FRAMES = 4
@@ -29,13 +29,15 @@ NAMES = {
     "pcm_s16be": "PCM",
     "adpcm_g722": "G.722",
     "adpcm_g726": "G.726",
-    "adpcm_g726le": "G.726",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class StreamFacts:
-    """``gop_seconds`` is measured; None if no two key frames came while we looked."""
+    """``gop_seconds`` is measured; None if no two key frames came while we looked.
+
+    A picture whose parameters never came, or that we cannot read, has no size.
+    """
 
     codec: str
     width: int
@@ -48,43 +50,47 @@ class StreamFacts:
         return asdict(self)
 
 
-def look_into(url: str, options: Mapping[str, str], clock: Clock) -> StreamFacts:
-    """Open ``url`` (put together from checked parts, as ``options``) and look for ``LOOK_US`` at
-    most.
+def look_into(address: CameraAddress, ip: str, clock: Clock) -> StreamFacts:
+    """Open ``address``, which resolved to ``ip``, and look for ``LOOK_US`` at most.
 
     Raises ``CameraError`` if nothing or nobody answers, ``InvalidInput`` for a wrong password or
-    what is not a picture. The messages never hold the URL: it has the password in it.
+    what is not a picture. The messages never hold the password.
     """
+    found: list[Track] = []
+
+    def choose(offers: Sequence[Offer]) -> list[int]:
+        tracks = [offer.track for offer in offers]
+        places = [i for i, track in enumerate(tracks) if track.medium is Medium.PICTURE]
+        if not places:
+            raise _not_video()
+        found.append(tracks[places[0]])
+        found.extend(track for track in tracks if track.medium is Medium.SOUND)
+        if not offers[places[0]].readable:
+            raise InvalidInput(
+                f"The camera sends {found[0].codec}; set it to H.264, H.265 or MJPEG, which can "
+                "be kept.",
+                fields={"address": "sends a picture that cannot be kept"},
+            )
+        return places[:1]
+
+    stream = open_stream(address, ip, choose, clock)
     try:
-        with av.open(
-            url,
-            format="rtsp",
-            options=dict(options),
-            timeout=(OPEN_S, READ_S),
-        ) as container:
-            return _look(container, clock)
-    except av.error.HTTPUnauthorizedError:
-        raise InvalidInput(
-            "The camera does not accept the user name or the password.",
-            fields={"password": "is not accepted, or the user name is not"},
-        ) from None
-    except (
-        av.error.HTTPNotFoundError,
-        av.error.HTTPBadRequestError,
-        av.error.HTTPOtherClientError,
-    ):
-        raise InvalidInput(
-            "The camera answers, but has no stream of this path.",
-            fields={"address": "its path is not a stream of the camera"},
-        ) from None
-    except (av.error.ExitError, TimeoutError):
-        raise CameraError(f"The camera did not answer within {OPEN_S} s.") from None
-    except av.error.InvalidDataError:
-        raise _not_video() from None
-    except (av.error.FFmpegError, OSError) as error:
-        raise CameraError(
-            f"No connection to the camera: {getattr(error, 'strerror', None) or 'it hung up'}."
-        ) from None
+        units = _look(stream, clock)
+    finally:
+        stream.close()
+    picture, sound = found[0], found[1] if len(found) > 1 else None
+    if not units and stream.received == 0:
+        raise CameraError("The camera accepts the connection and then sends nothing.")
+    times = [unit.stamp / picture.rate for unit in units]
+    width, height = _size(picture, units)
+    return StreamFacts(
+        codec=_name(picture),
+        width=width,
+        height=height,
+        fps=_rate(times),
+        gop_seconds=_gop([unit.stamp / picture.rate for unit in units if unit.key]),
+        sound=_name(sound) if sound is not None else None,
+    )
 
 
 def _not_video() -> InvalidInput:
@@ -93,43 +99,37 @@ def _not_video() -> InvalidInput:
     )
 
 
-def _look(container: Any, clock: Clock) -> StreamFacts:
-    if not container.streams.video:
-        raise _not_video()
-    video = container.streams.video[0]
+def _look(stream: RtspStream, clock: Clock) -> list[Unit]:
     until = clock.monotonic_us() + LOOK_US
-    times: list[float] = []
-    key_times: list[float] = []
-    for packet in container.demux(video):
-        at = packet.dts if packet.dts is not None else packet.pts
-        if at is not None and packet.size:
-            times.append(float(at * packet.time_base))
-            # A camera may send its parameter sets as a packet of the same time.
-            if packet.is_keyframe and (not key_times or times[-1] > key_times[-1]):
-                key_times.append(times[-1])
-        if len(key_times) >= ENOUGH_KEY_FRAMES or clock.monotonic_us() > until:
-            break
-    if not times:
-        raise CameraError("The camera accepts the connection and then sends nothing.")
-    context = video.codec_context or video
-    sound = _name(container.streams.audio[0]) if container.streams.audio else None
-    return StreamFacts(
-        codec=_name(video),
-        width=context.width,
-        height=context.height,
-        fps=_rate(times),
-        gop_seconds=_gop(key_times),
-        sound=sound,
-    )
+    units: list[Unit] = []
+    keys = 0
+    try:
+        for unit in stream.units():
+            keys += unit.key
+            # Of the others nothing but their times matters.
+            unit.data = unit.data if unit.key else b""
+            units.append(unit)
+            if keys >= ENOUGH_KEY_FRAMES or clock.monotonic_us() > until:
+                break
+    except (Ended, Silent, OSError):
+        if not units:
+            raise CameraError("The camera accepts the connection and then sends nothing.") from None
+    return units
 
 
-def _name(stream: Any) -> str:
-    """Give what people call a coding; one that libav cannot decode has no context."""
-    context = stream.codec_context
-    if context is None:
-        return "unknown"
-    name: str = context.codec.canonical_name
-    return NAMES.get(name, name)
+def _size(track: Track, units: Iterable[Unit]) -> tuple[int, int]:
+    for data in (track.config, *(unit.data for unit in units if unit.key)):
+        try:
+            config = picture_config(parse_access_unit(data, track.codec).sets, track.codec)
+        except DamageFound:
+            continue
+        return config.width, config.height
+    return 0, 0
+
+
+def _name(track: Track) -> str:
+    """Give what people call a coding."""
+    return NAMES.get(track.codec, track.codec)
 
 
 def _rate(times: Iterable[float]) -> float | None:

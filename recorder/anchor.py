@@ -13,6 +13,8 @@ class ClockAnchor:
         self._clock = clock
         self.utc_minus_monotonic = self._now()
         self.steps = 0
+        # All steps together: whoever remembers an instant knows by it whether its clock still runs.
+        self.stepped_us = 0
 
     def _now(self) -> int:
         return self._clock.utc_us() - self._clock.monotonic_us()
@@ -25,6 +27,7 @@ class ClockAnchor:
         if abs(step) < STEP_US:
             return None
         self.steps += 1
+        self.stepped_us += step
         return step
 
     def utc_us(self) -> int:

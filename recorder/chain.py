@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from bidwitness.recorder.anchor import STEP_US
 from bidwitness.storage.evidence.canonical import JsonValue
 from bidwitness.storage.evidence.records import (
     GapFacts,
@@ -15,14 +16,13 @@ from bidwitness.storage.evidence.records import (
 )
 from bidwitness.storage.spool.files import Files
 from bidwitness.storage.spool.journal import (
-    JournalEntry,
     encode_line,
     journal_days,
     last_entries,
     repair_journal,
 )
 from bidwitness.storage.spool.layout import journal_path
-from bidwitness.words import Medium
+from bidwitness.words import GapCause, Medium
 
 Facts = Mapping[str, JsonValue]
 
@@ -40,7 +40,7 @@ class Chain:
         self._recorder = recorder
         self._last: Mapping[str, JsonValue] | None = None
         self._days: set[str] = set()
-        # The end of the newest footage or whole gap in it.
+        # Where the newest footage or whole gap in it ends.
         self.until_us: int | None = None
 
     def load(self) -> None:
@@ -54,7 +54,9 @@ class Chain:
         self._days = set(days)
         entries = last_entries(self._volume, self._stream)
         self._last = entries[-1].record if entries else None
-        self.until_us = max((end for e in entries if (end := _end_of(e)) is not None), default=None)
+        self.until_us = None
+        for entry in entries:
+            self.until_us = _until(self.until_us, entry.read())
 
     def append(self, start_us: int, make: Callable[[Place], StreamRecord], facts: Facts) -> None:
         """Make the record of something that starts at ``start_us``; return when it is durable.
@@ -81,17 +83,19 @@ class Chain:
             self._files.sync_dir(path.parent)
             self._days.add(place.day)
         self._last = record
-        ends = [self.until_us or 0, _end(made) or 0]
-        self.until_us = max(ends) or None
+        self.until_us = _until(self.until_us, made)
 
 
-def _end_of(entry: JournalEntry) -> int | None:
-    return _end(entry.read())
+def _until(before_us: int | None, record: StreamRecord) -> int | None:
+    """Give where the footage leaves off after a record, by the clock of that record. Pure.
 
-
-def _end(record: StreamRecord) -> int | None:
-    """Give where it leaves off. A gap of the sound alone says nothing about the picture."""
+    A gap of the sound alone says nothing about the picture. Where the clock was set back (a gap
+    says so, or a segment begins well before the last one ends) time goes on from there.
+    """
+    if isinstance(record, GapFacts) and record.medium == Medium.SOUND.value:
+        return before_us
     if isinstance(record, SegmentFacts):
-        return record.end
-    assert isinstance(record, GapFacts)
-    return None if record.medium == Medium.SOUND.value else record.end
+        set_back = before_us is not None and record.start < before_us - STEP_US
+    else:
+        set_back = record.cause == GapCause.CLOCK.value
+    return record.end if before_us is None or set_back else max(before_us, record.end)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from bidwitness.recorder.loudness import SoundMeter
-from bidwitness.recorder.meters import LONG_GOP_MS, GopMeter, RateWatch
-from bidwitness.recorder.packets import Packet, SourceTrack
+from bidwitness.recorder.meters import LONG_GOP_MS, GopMeter, LossMeter, RateWatch
+from bidwitness.recorder.packets import Packet, Reception, SourceTrack
 from bidwitness.storage.spool.blob import US
 from bidwitness.words import StreamFault
 
@@ -30,6 +30,7 @@ class Checks:
         self._gops = GopMeter()
         self._rates = RateWatch()
         self._sound = SoundMeter()
+        self._losses = LossMeter()
         self._hears = False
         self._heard_us: int | None = None
         self._clock_off: bool | None = None
@@ -39,6 +40,7 @@ class Checks:
         self._gops.pause()
         self._rates.declared_fps = declared_fps
         self._rates.begin()
+        self._losses.begin()
         self._sound.begin(tracks)
         self._hears = len(tracks) > 1
         self._heard_us = None
@@ -68,6 +70,16 @@ class Checks:
         """Give the sound's level at a monotonic instant, if it is known."""
         return self._sound.level_centi_dbfs(now_us)
 
+    def note_reception(self, reception: Reception | None, now_us: int) -> None:
+        """Take how the connection's packets come, if that is known."""
+        if reception is not None:
+            self._losses.look(reception.received, reception.lost, now_us)
+
+    @property
+    def loss_ppm(self) -> int | None:
+        """Give how many packets of a million were lost in the last minute, if it is known."""
+        return self._losses.ppm
+
     def verdicts(self, now_us: int, clock_us: int | None) -> Mapping[StreamFault, bool]:
         """Say of each fault whether it is there; what is not known is left out.
 
@@ -81,5 +93,6 @@ class Checks:
             StreamFault.LOW_FRAME_RATE: self._rates.low,
             StreamFault.LONG_GOP: None if gop_ms is None else gop_ms > LONG_GOP_MS,
             StreamFault.CLOCK_OFFSET: self._clock_off if clock_us is not None else None,
+            StreamFault.PACKET_LOSS: self._losses.high,
         }
         return {fault: found for fault, found in known.items() if found is not None}

@@ -77,6 +77,10 @@ class GapKeeper:
         if self.cause in (GapCause.NETWORK, GapCause.STALL):
             self.cause = cause
 
+    def stepped_back(self, by_us: int) -> None:
+        """The clock was set back: what is missing now began so much earlier by the new clock."""
+        self.since_us -= by_us
+
     def not_connected(self, now_us: int, detail: str) -> GapNote | None:
         """An attempt has failed. From now on, or from where it broke off, it is ``offline``."""
         note = None

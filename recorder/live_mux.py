@@ -5,11 +5,9 @@ No clock, no socket. Times begin anew with each connection to the camera.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
-
-import av
 
 from bidwitness.errors import CameraError
+from bidwitness.recorder.flac import FlacEncoder
 from bidwitness.recorder.packets import Packet, SourceTrack
 from bidwitness.recorder.picture import ENTRIES, PictureLane
 from bidwitness.recorder.sound import PCM, CopiedTrack, can_keep, keeper_of, samples_of
@@ -108,7 +106,7 @@ class SoundMux:
         self._held = bytearray()
         self._held_dts = 0
         self._block = track.rate // FLAC_BLOCKS_A_SECOND
-        self._encoder: av.AudioCodecContext | None = None
+        self._encoder = FlacEncoder(self._rate, self._channels)
         self._usual = copied.usual if copied is not None else 0
         if copied is not None:
             spec = copied.spec(TRACK_ID)
@@ -146,25 +144,7 @@ class SoundMux:
         return LiveFragment(write_fragment(self._sequence, TRACK_ID, dts, [sample]), True, utc_us)
 
     def _flac(self, block: bytes) -> Sample:
-        if self._encoder is None:
-            encoder = av.AudioCodecContext.create("flac", "w")
-            encoder.sample_rate = self._rate
-            encoder.layout = "mono" if self._channels == 1 else "stereo"
-            encoder.format = "s16"
-            encoder.time_base = Fraction(1, self._rate)
-            encoder.options = {"compression_level": "5", "frame_size": str(self._block)}
-            encoder.open()
-            self._encoder = encoder
-        frame = av.AudioFrame.from_ndarray(
-            samples_of(block, self._codec).reshape(1, -1),
-            format="s16",
-            layout="mono" if self._channels == 1 else "stereo",
-        )
-        frame.sample_rate = self._rate
-        frame.pts = 0
-        frame.time_base = Fraction(1, self._rate)
-        (packet,) = self._encoder.encode(frame)
-        return Sample(bytes(packet), self._block, True)
+        return Sample(self._encoder.encode(samples_of(block, self._codec)), self._block, True)
 
 
 LiveMux = PictureMux | SoundMux

@@ -8,11 +8,11 @@ quietest that this room has had.
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-import av
 import numpy as np
-from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from bidwitness.recorder.packets import Packet, SourceTrack
@@ -114,6 +114,12 @@ class SilenceWatch:
             self._minute.clear()
 
 
+class Decoder(Protocol):
+    """Gives the samples of the last of some frames, if they can be decoded."""
+
+    def samples(self, frames: Sequence[bytes]) -> NDArray[np.int16] | None: ...
+
+
 class SoundMeter:
     """Takes a connection's sound packets; measures about once a second."""
 
@@ -125,7 +131,7 @@ class SoundMeter:
         self._size = 0
         self._due_us = 0
         self._at_us = 0
-        self._decoder: av.AudioCodecContext | None = None
+        self._decoder: Decoder | None = None
         self._level: int | None = None
 
     def begin(self, tracks: tuple[SourceTrack, ...]) -> None:
@@ -163,7 +169,7 @@ class SoundMeter:
         """Say whether the microphone is dead; None while that is not known."""
         return self.watch.silent if now_us - self._at_us <= _FRESH_US else None
 
-    def _push_coded(self, decoder: av.AudioCodecContext, packet: Packet) -> None:
+    def _push_coded(self, decoder: Decoder, packet: Packet) -> None:
         if packet.arrived_us < self._due_us:
             return
         self._held.append(packet.data)
@@ -171,18 +177,9 @@ class SoundMeter:
             return
         frames, self._held = self._held, []
         self._due_us = packet.arrived_us + _EVERY_US
-        try:
-            decoded = [frame for data in frames for frame in decoder.decode(av.Packet(data))]
-        except FFmpegError:
-            # What cannot be decoded is kept all the same; it only has no level.
-            return
-        if decoded:
-            samples = decoded[-1].to_ndarray()
-            whole = samples if samples.dtype == np.int16 else samples * (_FULL_SCALE - 1)
-            self._take(
-                whole.clip(-_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16).ravel(),
-                packet.arrived_us,
-            )
+        samples = decoder.samples(frames)
+        if samples is not None:
+            self._take(samples, packet.arrived_us)
 
     def _take(self, samples: NDArray[np.int16], at_us: int) -> None:
         found = measure(samples)
@@ -190,9 +187,10 @@ class SoundMeter:
         self.watch.feed(at_us, found)
 
 
-def _decoder(track: SourceTrack) -> av.AudioCodecContext | None:
+def _decoder(track: SourceTrack) -> Decoder | None:
     if track.codec not in ("aac", "opus"):
         return None
-    decoder = av.AudioCodecContext.create("opus" if track.codec == "opus" else "aac", "r")
-    decoder.extradata = track.extradata
-    return decoder
+    # libav is forty megabytes of a worker, and most cameras speak G.711, which needs no decoder.
+    from bidwitness.recorder.coded_sound import CodedSound
+
+    return CodedSound(track)

@@ -17,6 +17,11 @@ _ONE_KEY_US = 20_000
 _PAUSE_US = US
 _GOPS = 4
 
+LOSS_US, LOSS_KNOWN_US = 60 * US, 10 * US
+# A picture of a 4 Mbit/s stream is fifteen packets: of a thousand lost packets' pictures one in
+# seventy is harmed, and all that refer to it. It is well again below a fifth of that.
+LOSS_HIGH_PPM, LOSS_WELL_PPM = 1000, 200
+
 RATE_US = 10 * US
 # Below so many hundredths of the expected rate it is low, and well again above so many.
 LOW_PERCENT, WELL_PERCENT = 60, 80
@@ -103,6 +108,36 @@ class GopMeter:
         if longest_us is None and open_us <= LONG_GOP_MS * 1000:
             return None
         return max(longest_us or 0, open_us) // 1000
+
+
+class LossMeter:
+    """Says which part of a connection's packets was lost in the last minute."""
+
+    def __init__(self) -> None:
+        # Lost per million packets, and whether that is too much; None while it is not known.
+        self.ppm: int | None = None
+        self.high: bool | None = None
+        self._marks: deque[tuple[int, int, int]] = deque()
+
+    def begin(self) -> None:
+        """A connection begins: it counts from nothing."""
+        self.ppm = self.high = None
+        self._marks.clear()
+
+    def look(self, received: int, lost: int, now_us: int) -> None:
+        """Take the counts of the connection so far."""
+        marks = self._marks
+        if marks and now_us - marks[-1][0] < US // 2:
+            return
+        marks.append((now_us, received, lost))
+        while now_us - marks[0][0] > LOSS_US:
+            marks.popleft()
+        since_us, received_then, lost_then = marks[0]
+        if now_us - since_us < LOSS_KNOWN_US:
+            return
+        missing = lost - lost_then
+        self.ppm = missing * 1_000_000 // max(1, missing + received - received_then)
+        self.high = self.ppm > (LOSS_WELL_PPM if self.high else LOSS_HIGH_PPM)
 
 
 class RateWatch:

@@ -14,7 +14,8 @@ class SourceTrack:
     """A track as the camera declares it. Timestamps count ``rate`` ticks a second.
 
     ``codec`` is libav's name (h264, hevc, mjpeg; aac, opus, pcm_alaw, pcm_mulaw, pcm_s16be, or
-    one that cannot be kept); ``extradata`` what came with the description, possibly nothing.
+    one that cannot be kept); ``extradata`` what came with the description, possibly nothing:
+    parameter sets behind their lengths, an AudioSpecificConfig, an OpusHead.
     """
 
     medium: Medium
@@ -26,7 +27,7 @@ class SourceTrack:
 
 @dataclass(slots=True)
 class Packet:
-    """One access unit or block of sound as it arrived.
+    """One access unit or block of sound as it arrived: NAL units each behind its length.
 
     ``track`` is a position in the source's ``tracks``; times are in ticks of that track,
     ``arrived_us`` is the recorder's monotonic clock, ``camera_us`` the camera's UTC if it has
@@ -41,6 +42,15 @@ class Packet:
     key: bool
     arrived_us: int
     camera_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """How a connection's packets have come so far; ``jitter_us`` is the picture's (RFC 3550)."""
+
+    received: int
+    lost: int
+    jitter_us: int
 
 
 class SourceLost(CameraError):
@@ -59,6 +69,9 @@ class PacketSource(Protocol):
 
     def packets(self) -> Iterator[Packet]:
         """Give packets as they arrive. Never ends but by ``SourceLost``."""
+
+    def reception(self) -> Reception | None:
+        """Say how packets come, if that is known; for any thread."""
 
     def hurry(self, urgent: Callable[[], bool]) -> None:
         """Let ``urgent`` tell whether packets are wanted as they come, or may be gathered."""

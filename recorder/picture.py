@@ -1,9 +1,9 @@
 """A picture's packets as samples of a file, and what the file's init says of them. Pure."""
 
 from bidwitness.errors import CameraError, DamageFound
-from bidwitness.recorder.nal import config_of, kind_of_set, parse_access_unit, says_size
 from bidwitness.recorder.packets import Packet, SourceTrack
 from bidwitness.storage.media.init import TrackSpec
+from bidwitness.storage.media.nal import kind_of_set, parse_access_unit, picture_config, says_size
 from bidwitness.words import Medium
 
 # How a picture's samples are called in a file, by libav's name of its codec.
@@ -65,7 +65,7 @@ class PictureLane:
         at all, or if they are broken.
         """
         try:
-            config = config_of(self._sets, self.codec)
+            config = picture_config(self._sets, self.codec)
         except DamageFound as error:
             self._undescribed += 1
             if self._undescribed < _PATIENCE:

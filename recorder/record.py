@@ -11,8 +11,8 @@ from bidwitness.clock import Clock, SystemClock
 from bidwitness.config import Settings
 from bidwitness.errors import ConfigError, DamageFound, IndexUnavailable
 from bidwitness.recorder.epochs import EpochMaker
-from bidwitness.recorder.status import save_status_file
-from bidwitness.recorder.status_rows import save_status_rows
+from bidwitness.recorder.status import StreamState, save_status_file
+from bidwitness.recorder.status_rows import ClockSteps, save_status_rows
 from bidwitness.recorder.supervisor import RecorderSupervisor
 from bidwitness.storage.commit import Committer
 from bidwitness.storage.index.database import Database, open_database, upgrade
@@ -40,6 +40,8 @@ class Bookkeeper:
         self._committer = Committer(database, settings.spool)
         self._epochs = EpochMaker(settings, database, clock)
         self._unsigned: str | None = None
+        self._unsaved: str | None = None
+        self._clock_steps = ClockSteps(clock)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="commit")
 
@@ -61,17 +63,32 @@ class Bookkeeper:
         """Give whether the index answered."""
         now = self._clock.utc_us()
         states = self._supervisor.states()
-        save_status_file(self._settings.run_dir, states, now)
+        self._clock_steps.look()
+        self._save_status(states, now)
         try:
             # How things are now comes before what was: a long catching-up hides no stall.
             with self._database.write() as orm:
                 save_status_rows(orm, self._settings.recorder, states, now)
+                self._clock_steps.save(orm, self._settings.recorder)
+            self._clock_steps.saved()
             self._committer.commit()
             self._sign()
-        except IndexUnavailable as error:
-            log.warning("not committed yet", extra={"facts": {"error": error.detail}})
+        except (IndexUnavailable, OSError) as error:
+            # Out of file handles or room for the index: the journals wait, whatever it is.
+            log.warning("not committed yet", extra={"facts": {"error": str(error)}})
             return False
         return True
+
+    def _save_status(self, states: Sequence[StreamState], now_us: int) -> None:
+        """Replace the status file; a full disk must not end the commits."""
+        try:
+            save_status_file(self._settings.run_dir, states, now_us)
+        except OSError as error:
+            if str(error) != self._unsaved:
+                self._unsaved = str(error)
+                log.error("the status is not saved", extra={"facts": {"error": str(error)}})
+        else:
+            self._unsaved = None
 
     def _sign(self) -> None:
         """Sign an epoch if one is due. Recording must not end for want of a signature."""

@@ -306,7 +306,9 @@ class Segmenter:
                 *(self._wall(dts), self._wall(dts + duration)),
             )
         )
-        self._handed_ticks = dts + duration
+        if self._sink.trouble is None:
+            # What the sink did not take is not where the footage ends.
+            self._handed_ticks = dts + duration
         anchor = self._anchor(dts)
         if anchor.recorder_us - self._anchors[-1].recorder_us > ANCHOR_EVERY_US:
             self._anchors.append(anchor)

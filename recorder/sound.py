@@ -8,14 +8,13 @@ holds. Other sound is not kept: decoding it would be to keep something else than
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import Any, Protocol
+from typing import Protocol
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
 from bidwitness.errors import DamageFound
+from bidwitness.recorder.flac import FlacEncoder, flac_block
 from bidwitness.recorder.packets import Packet, SourceTrack
 from bidwitness.recorder.timing import RunTimer
 from bidwitness.storage.media import g711
@@ -40,7 +39,6 @@ SOUND_NAMES = {
     "opus": "Opus without its description",
     "pcm_s24be": "24-bit PCM",
 }
-_FLAC_OPTIONS = {"compression_level": "5"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,24 +125,12 @@ class FlacTrack:
         self._channels = channels or 1
         # Bytes of an instant: a sample of each channel.
         self._width = self._channels * (2 if codec == PCM else 1)
-        self._encoder = self._new_encoder()
-        self._block = self._encoder.frame_size
+        self._encoder = FlacEncoder(rate, self._channels)
+        self._block = flac_block(rate)
         self._batch = max(1, rate * BATCH_TENTHS // 10 // self._block) * self._block
         self._jitter = rate * JITTER_TENTHS // 10
         self._held = bytearray()
         self._start = 0
-
-    def _new_encoder(self) -> av.AudioCodecContext:
-        encoder = av.AudioCodecContext.create("flac", "w")
-        encoder.sample_rate = self._rate
-        encoder.layout = "mono" if self._channels == 1 else "stereo"
-        encoder.format = "s16"
-        encoder.time_base = Fraction(1, self._rate)
-        encoder.options = dict(_FLAC_OPTIONS)
-        # Threads that it never uses make its beginning three times dearer.
-        encoder.thread_count = 1
-        encoder.open()
-        return encoder
 
     def spec(self, track: int) -> TrackSpec:
         config = flac_config(self._rate, self._channels, self._block)
@@ -170,55 +156,38 @@ class FlacTrack:
     def flush(self) -> Iterator[SoundChunk]:
         size = len(self._held) - len(self._held) % self._width
         if size:
-            whole = (size // self._width) % self._block == 0
             yield self._encode(bytes(self._held[:size]))
             del self._held[:size]
-            if not whole:
-                # A short block is an encoder's last one.
-                self._encoder = self._new_encoder()
+            if (size // self._width) % self._block:
+                self.restart()  # a short block is the last one of its numbers
 
     def restart(self) -> None:
-        """Begin with a fresh encoder, so that no block's numbering crosses a segment."""
-        del self._encoder  # several megabytes: never two of them
-        self._encoder = self._new_encoder()
+        """Count blocks anew, so that none's number crosses a segment."""
+        self._encoder = FlacEncoder(self._rate, self._channels)
 
     def _encode(self, data: bytes) -> SoundChunk:
-        frame = av.AudioFrame.from_ndarray(
-            samples_of(data, self._codec).reshape(1, -1),
-            format="s16",
-            layout="mono" if self._channels == 1 else "stereo",
-        )
-        frame.sample_rate = self._rate
-        frame.pts = 0
-        frame.time_base = Fraction(1, self._rate)
-        packets = self._encoder.encode(frame)
+        samples = samples_of(data, self._codec)
+        step = self._block * self._channels
+        made = []
+        for at in range(0, len(samples), step):
+            block = samples[at : at + step]
+            made.append(Sample(self._encoder.encode(block), len(block) // self._channels, True))
         count = len(data) // self._width
-        if count % self._block:
-            packets += self._encoder.encode(None)
-        # The last packet of an encoder is empty: it only carries the stream's digest.
-        samples = self._samples([packet for packet in packets if packet.size], count)
         start, self._start = self._start, self._start + count
         if self._codec == PCM:
             # FLAC gives the very bytes back: there is nothing to remember.
-            return SoundChunk(start, samples, count)
+            return SoundChunk(start, tuple(made), count)
         return SoundChunk(
-            *(start, samples, count),
+            *(start, tuple(made), count),
             hashlib.sha256(data).digest(),
             g711.negative_zeros(data, self._codec),
         )
 
-    def _samples(self, packets: "list[av.Packet[Any]]", count: int) -> tuple[Sample, ...]:
-        lengths = [self._block] * (count // self._block)
-        if count % self._block:
-            lengths.append(count % self._block)
-        return tuple(
-            Sample(bytes(packet), length, True)
-            for packet, length in zip(packets, lengths, strict=True)
-        )
 
-
-# Packets that are worked on at once: fifty a second, one by one, cost more than all pictures.
+# Packets are worked on a few at a time: fifty a second, one by one, cost more than all pictures.
 AT_ONCE = 8
+# But packets of AAC may be an eighth of a second each, and what waits here a kill would lose.
+AT_ONCE_US = 120_000
 
 
 class SoundLane:
@@ -233,7 +202,8 @@ class SoundLane:
     def push(self, packet: Packet) -> Iterator[SoundChunk]:
         """Take a packet; give the chunks that are full."""
         self._waiting.append(packet)
-        if len(self._waiting) >= AT_ONCE:
+        waited_us = packet.arrived_us - self._waiting[0].arrived_us
+        if len(self._waiting) >= AT_ONCE or waited_us >= AT_ONCE_US:
             yield from self._work()
 
     def flush(self) -> Iterator[SoundChunk]:

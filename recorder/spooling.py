@@ -122,7 +122,7 @@ class StreamFiles:
         file.dirty = True
         # Sound may run on a little; where the picture ends, the footage does.
         if piece.track == file.begin.header.tracks[0][0]:
-            self.written_until_us = max(self.written_until_us or 0, piece.end_us)
+            self.written_until_us = piece.end_us
 
     def anchor(self, anchor: AnchorPoint) -> None:
         if self._file is not None:
@@ -164,6 +164,9 @@ class StreamFiles:
             ),
             {},
         )
+        if self._file is None:
+            # What was missing is stated up to here: the next gap begins where this one ends.
+            self.written_until_us = self._chain.until_us
 
     def sync(self) -> None:
         """Make what was written survive a power cut."""

@@ -19,7 +19,8 @@ class StreamState:
     fragment (µs UTC). ``centi_fps``: frames in a hundred seconds; ``kbps``: kilobits a second.
     ``gop_ms``: the longest of the last distances of key frames. ``centi_dbfs``: the sound's level
     in hundredths of dBFS. ``clock_us``: the camera's clock minus ours. ``verdicts``: of each fault
-    whether it is there; what is not known is not in it.
+    whether it is there; what is not known is not in it. ``loss_ppm``: RTP packets of a million that
+    were lost in the last minute; ``jitter_us``: that of the picture's packets.
     """
 
     stream_id: str
@@ -33,6 +34,8 @@ class StreamState:
     gop_ms: int | None = None
     centi_dbfs: int | None = None
     clock_us: int | None = None
+    loss_ppm: int | None = None
+    jitter_us: int | None = None
     verdicts: Mapping[StreamFault, bool] = field(default_factory=dict)
 
 

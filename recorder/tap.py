@@ -36,6 +36,7 @@ NO_TIME = -(2**63)
 FRAME = struct.Struct("<IB")
 HEAD = struct.Struct("<BBqqqq")
 # What a subscriber may lag behind, and what is kept of a GOP without end.
+REFUSED_S = 0.1
 QUEUE_BYTES = 4 << 20
 RING_BYTES = 8 << 20
 
@@ -190,7 +191,10 @@ class LiveTap:
         self._thread.start()
 
     def begin(self, stream_id: str, tracks: tuple[SourceTrack, ...]) -> None:
-        """A connection to the camera stands: tell those who wait."""
+        """A connection to the camera stands: tell those who wait.
+
+        Raises ``OSError`` if there can be no socket for them.
+        """
         stream = self._streams.get(stream_id) or self._open(stream_id)
         with stream.lock:
             stream.tracks, stream.ring, stream.ring_bytes = tracks, [], 0
@@ -245,10 +249,14 @@ class LiveTap:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        _bind(listener, path)
-        path.chmod(0o600)
-        listener.listen()
-        listener.setblocking(False)
+        try:
+            _bind(listener, path)
+            path.chmod(0o600)
+            listener.listen()
+            listener.setblocking(False)
+        except OSError:
+            listener.close()
+            raise
         stream = self._streams[stream_id] = _Stream(listener, path)
         self._selector.register(listener, selectors.EVENT_READ, stream)
         return stream
@@ -264,6 +272,8 @@ class LiveTap:
         try:
             connection, _ = stream.listener.accept()
         except OSError:
+            # Out of file handles, say: who knocks goes on knocking, and must not cost all the CPU.
+            self._clock.sleep(REFUSED_S)
             return
         connection.setblocking(True)
         subscriber = _Subscriber(connection)

@@ -4,6 +4,7 @@ Passwords stay sealed in it.
 """
 
 import json
+import logging
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from pathlib import Path
 from bidwitness.errors import DamageFound
 from bidwitness.storage.wanted import WantedStream
 from bidwitness.words import StreamRole
+
+log = logging.getLogger(__name__)
 
 _VERSION = 1
 
@@ -55,15 +58,28 @@ def _stream(item: dict[str, object]) -> WantedStream:
 
 
 def save_wanted(path: Path, streams: Sequence[WantedStream]) -> None:
-    """Replace the copy on disk, durably."""
+    """Replace the copy on disk, durably. A disk that takes none is logged: what is wanted now
+    counts for more than its copy."""
+    try:
+        _save(path, encode_wanted(streams))
+    except OSError as error:
+        log.error("the wanted state has no copy on disk", extra={"facts": {"error": str(error)}})
+
+
+def _save(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w") as file:
-        file.write(encode_wanted(streams))
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def load_wanted(path: Path) -> tuple[WantedStream, ...] | None:

@@ -21,7 +21,6 @@ from bidwitness.recorder.meters import Meter, Since
 from bidwitness.recorder.packets import OpenSource, Packet, PacketSource, SourceLost, SourceTrack
 from bidwitness.recorder.segmenter import Segmenter
 from bidwitness.recorder.sound import unkept_sound
-from bidwitness.recorder.stamps import fill_stamps
 from bidwitness.recorder.status import StreamState, faults_of
 from bidwitness.recorder.values import GapNote
 from bidwitness.recorder.writer import StreamSink, VolumeWriter
@@ -41,7 +40,9 @@ CHANGE_US = 10 * US
 AT_ONCE = (GapCause.SOURCE_CHANGED, GapCause.CLOCK, GapCause.CLASSIFIED, GapCause.DISK)
 # No picture for so long, though sound may come: the camera has stopped.
 PICTURE_STALL_US = 5 * US
-# Fragments of half a second that are written every fifth of one are never older than this.
+# The first picture of a connection may take longer: some cameras wait for a key frame.
+FIRST_PICTURE_US = 12 * US
+# Fragments of half a second that are written every tenth of one are never older than this.
 FRESH_US = 5 * US // 2
 
 
@@ -96,8 +97,11 @@ class StreamWorker:
         self._restart = False
         self._not_wanted = False
         self._keeper = GapKeeper()
+        # Steps of the clock that the keeper's and the sink's instants know of.
+        self._stepped_us = desk.anchor.stepped_us
         self._sink: StreamSink | None = None
         self._segmenter: Segmenter | None = None
+        self._source: PacketSource | None = None
         self._connected = False
         self._had_sound = False
         self._described: tuple[SourceTrack, ...] | None = None
@@ -156,6 +160,10 @@ class StreamWorker:
             return lost.cause in AT_ONCE
         except BidWitnessError as error:
             self._message = redact(error.detail)
+            if self._connected:
+                # It was being recorded: footage is missing since before this moment.
+                self._note_end(sink, GapCause.OFFLINE, self._message)
+            self._follow_clock()
             self._gap(self._keeper.not_connected(self._anchor.utc_us(), self._message))
         finally:
             self._connected = False
@@ -192,6 +200,7 @@ class StreamWorker:
         self._described = described
         # A camera without a microphone lacks nothing; one that had one does.
         self._had_sound |= any(track.medium is Medium.SOUND for track in source.tracks)
+        self._follow_clock()
         try:
             segmenter = self._segmenter = Segmenter(
                 wanted.stream_id,
@@ -206,9 +215,11 @@ class StreamWorker:
             self._checks.begin(source.tracks, wanted.declared_fps)
             # What a person must do about the sound stays in sight while the picture is recorded.
             self._connected, self._message = True, unkept_sound(source.tracks)
+            self._source = source
             with self._tapped(source) as tap:
                 self._record(source, segmenter, tap)
         finally:
+            self._source = None
             source.close()
 
     @contextmanager
@@ -218,7 +229,14 @@ class StreamWorker:
         if tap is None:
             yield lambda _packet: None
             return
-        tap.begin(stream, source.tracks)
+        try:
+            tap.begin(stream, source.tracks)
+        except OSError as error:
+            # Nobody can watch this connection live; it is recorded all the same.
+            facts = {"stream": stream, "error": str(error)}
+            log.error("there is no live picture of a stream", extra={"facts": facts})
+            yield lambda _packet: None
+            return
         source.hurry(lambda: tap.watched(stream))
         try:
             yield lambda packet: tap.packet(stream, packet)
@@ -230,10 +248,10 @@ class StreamWorker:
     ) -> None:
         picture = next(i for i, t in enumerate(source.tracks) if t.medium is Medium.PICTURE)
         steps = self._anchor.steps
-        picture_us = self._clock.monotonic_us()
+        picture_us = self._clock.monotonic_us() + FIRST_PICTURE_US - PICTURE_STALL_US
         noted = False
         try:
-            for packet in fill_stamps(source.packets(), picture, source.tracks[picture].rate):
+            for packet in source.packets():
                 if self._wanted.classified and self._is_classified(packet.arrived_us):
                     raise SourceLost("The room is classified.", GapCause.CLASSIFIED)
                 tap(packet)
@@ -277,13 +295,25 @@ class StreamWorker:
         if segmenter.started_us is None:
             return False
         self._gap(self._keeper.resumed(segmenter.started_us))
-        self._marker.unlink(missing_ok=True)
+        self._mark(not_wanted=False)
         return True
 
     @property
     def _marker(self) -> Path:
         """A file that says: this stream was stopped because nobody wanted it."""
         return stream_dir(self._desk.volume, self._wanted.stream_id) / NOT_WANTED
+
+    def _mark(self, *, not_wanted: bool) -> None:
+        """Set or remove the marker. A disk that takes nothing now must not end the process: at
+        worst the time until the next start is stated as a gap, or not as one."""
+        try:
+            if not_wanted:
+                self._marker.touch()
+            else:
+                self._marker.unlink(missing_ok=True)
+        except OSError as error:
+            facts = {"stream": self._wanted.stream_id, "error": str(error)}
+            log.error("the volume takes no marker", extra={"facts": facts})
 
     def _note_end(self, sink: StreamSink, cause: GapCause, detail: str) -> None:
         suspended = self._segmenter.suspended if self._segmenter is not None else None
@@ -293,6 +323,18 @@ class StreamWorker:
             sink.trouble_seen()
         at_us = sink.kept_until_us
         self._keeper.ended(self._anchor.utc_us() if at_us is None else at_us, cause, detail)
+        self._follow_clock()
+
+    def _follow_clock(self) -> None:
+        """Put what is missing into the time of a clock that was set back.
+
+        By that clock it would end before it began, and nothing would be said of it. Set forward,
+        the clock leaves out an interval, of which there is no footage either.
+        """
+        step = self._anchor.stepped_us - self._stepped_us
+        self._stepped_us += step
+        if step < 0:
+            self._keeper.stepped_back(-step)
 
     def _gap(self, note: GapNote | None) -> None:
         """Have a gap journalled, if there is one."""
@@ -303,6 +345,7 @@ class StreamWorker:
         while seconds > 0 and not self._stopping.is_set():
             self._pause(min(seconds, 1))
             seconds -= 1
+            self._follow_clock()
             self._gap(self._keeper.tick(self._anchor.utc_us()))
 
     def _attach(self) -> int | None:
@@ -349,18 +392,21 @@ class StreamWorker:
 
     def _note_downtime(self, sink: StreamSink) -> None:
         """What is missing since the last durable footage is ours, unless nobody wanted it."""
-        since, now_us = sink.kept_until_us, self._anchor.utc_us()
-        if since is not None and not self._marker.is_file():
-            for note in downtime(self._keeper, since, self._wanted.classified, now_us):
+        if sink.kept_until_us is not None and not self._marker.is_file():
+            # A clock that was set back meanwhile hides for how long; from now on it is known.
+            now_us = self._anchor.utc_us()
+            since_us = min(sink.kept_until_us, now_us)
+            for note in downtime(self._keeper, since_us, self._wanted.classified, now_us):
                 self._gap(note)
 
     def _detach(self, lock: int) -> None:
         sink = self._sink
         if sink is not None:
             # What is missing up to now has its cause; the next start has one of its own.
+            self._follow_clock()
             self._gap(self._keeper.resumed(self._anchor.utc_us()))
             if self._not_wanted:
-                self._marker.touch()
+                self._mark(not_wanted=True)
             self._desk.writer.release(sink)
         os.close(lock)
 
@@ -372,12 +418,16 @@ class StreamWorker:
         monotonic_us = self._clock.monotonic_us()
         silent = segmenter is not None and segmenter.silent
         silent = silent or self._checks.soundless(monotonic_us)
-        fresh = last_us is not None and now_us - last_us <= FRESH_US
+        # Footage from the future is of before the clock was set back, and says nothing of now.
+        fresh = last_us is not None and abs(now_us - last_us) <= FRESH_US
         cause = sink.trouble if sink is not None else None
         clock_us = segmenter.camera_offset_us if segmenter is not None else None
+        source = self._source
+        reception = source.reception() if source is not None else None
         verdicts: Mapping[StreamFault, bool] = {}
         if fresh and cause is None:
             # Of a stream that does not come nothing else can be said.
+            self._checks.note_reception(reception, monotonic_us)
             verdicts = self._checks.verdicts(monotonic_us, clock_us)
             poor = silent or any(verdicts.get(fault) for fault in DEGRADING)
             health = Health.DEGRADED if poor else Health.OK
@@ -398,5 +448,7 @@ class StreamWorker:
             gop_ms=self._checks.gop_ms,
             centi_dbfs=self._checks.level_centi_dbfs(monotonic_us),
             clock_us=clock_us,
+            loss_ppm=self._checks.loss_ppm if reception is not None else None,
+            jitter_us=reception.jitter_us if reception is not None else None,
             verdicts=verdicts,
         )

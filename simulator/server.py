@@ -218,6 +218,7 @@ class Simulator:
                 "sound": spec.sound_of(role).value,
                 "viewers": len(stream.viewers),
                 "plays_total": stream.plays,
+                "played_from": stream.played_from,
                 "faults": stream.faults.names(self._genlock.now_us()),
             }
         return {

@@ -113,6 +113,8 @@ class ServedStream:
             self.counters[PICTURE].base = -start & 0xFFFFFFFF
         self.viewers: set[Viewer] = set()
         self.plays = 0
+        # The first frame that was due to the last viewer.
+        self.played_from = 0
         self._genlock = genlock
         self._usual = picture
         self._next_picture: PicturePart | None = None
@@ -154,6 +156,7 @@ class ServedStream:
         viewer.started = self.spec.join is Join.NOW
         self.viewers.add(viewer)
         self.plays += 1
+        self.played_from = frame
         return viewer
 
     def remove(self, viewer: Viewer) -> None:

@@ -8,8 +8,12 @@ from bidwitness.config import load_settings
 from bidwitness.storage.check.problems import Part
 from bidwitness.storage.evidence.verify_command import verify
 from bidwitness.storage.ledger.commands import new_log_shard, trust
+from bidwitness.storage.timestamp.commands import app as timestamp
+from bidwitness.storage.witness.commands import app as witness
 
 app = typer.Typer()
+app.add_typer(witness, name="witness")
+app.add_typer(timestamp, name="timestamp")
 app.command("verify")(verify)
 app.command("trust")(trust)
 app.command("new-log-shard")(new_log_shard)

@@ -29,6 +29,7 @@ class Reported:
     gop_ms: int | None = None
     centi_dbfs: int | None = None
     clock_us: int | None = None
+    loss_ppm: int | None = None
     verdicts: Mapping[StreamFault, bool] | None = None
 
 
@@ -92,6 +93,7 @@ def judge(stream: WatchedStream, now_us: int, missing_us: int) -> Sequence[Findi
         (StreamFault.LOW_FRAME_RATE, StreamAlarm.LOW_FRAME_RATE, "centi_fps", reported.centi_fps),
         (StreamFault.LONG_GOP, StreamAlarm.LONG_GOP, "gop_ms", reported.gop_ms),
         (StreamFault.CLOCK_OFFSET, StreamAlarm.CLOCK_OFFSET, "clock_us", reported.clock_us),
+        (StreamFault.PACKET_LOSS, StreamAlarm.PACKET_LOSS, "loss_ppm", reported.loss_ppm),
     ):
         if fault in verdicts:
             why = {**about, "cause": fault.value, figure: value}

@@ -33,6 +33,7 @@ def reported_of(row: StreamStatus) -> Reported:
         gop_ms=row.gop_ms,
         centi_dbfs=row.centi_dbfs,
         clock_us=row.clock_us,
+        loss_ppm=row.loss_ppm,
         verdicts={StreamFault(name): bool(found) for name, found in (row.verdicts or {}).items()},
     )
 

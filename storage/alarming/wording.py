@@ -21,6 +21,9 @@ KINDS: Mapping[str, Said] = {
     "seal_refused": Said("固化被拒绝", "Seal refused"),
     "seal_waits": Said("固化在等待", "The seal waits"),
     "seal_open": Said("已固化但末段未到", "Sealed without its end"),
+    "plan_forgotten": Said(
+        "计划的场次既未开始也未取消", "A planned session was neither opened nor cancelled"
+    ),
     "store_down": Said("存储无法写入", "The store takes nothing"),
     "store_full": Said("存储已满", "The store is full"),
     "footage_damaged": Said("录像与登记的摘要不一致", "Footage differs from its recorded digest"),
@@ -29,12 +32,15 @@ KINDS: Mapping[str, Said] = {
     "disk_low": Said("磁盘剩余空间不足", "Little room is left on a disk"),
     "disk_critical": Said("磁盘空间告急", "A disk is nearly full"),
     "ledger_stopped": Said("存证账本已停止", "The log of the site stands still"),
+    "witnesses_missing": Said("共签机构未达法定数", "The log lacks witnesses"),
+    "stamps_missing": Said("存证账本缺少可信时间戳", "The log lacks time stamps"),
     "removal_failed": Said("到期录像删除失败", "Expired footage could not be removed"),
     "not_recording": Said("未在录像", "Not recording"),
     "no_sound": Said("无声音", "No sound"),
     "low_frame_rate": Said("帧率偏低", "Low frame rate"),
     "long_gop": Said("关键帧间隔过长", "Key frames too far apart"),
     "clock_offset": Said("摄像机时钟偏差过大", "The camera's clock is off"),
+    "packet_loss": Said("丢包", "Packets are lost"),
 }
 
 _CAUSES_EN: Mapping[str, str] = {
@@ -109,6 +115,15 @@ def _clock_offset(facts: Mapping[str, object]) -> Said:
     )
 
 
+def _packet_loss(facts: Mapping[str, object]) -> Said:
+    percent = f"{_number(facts, 'loss_ppm') / 10_000:.2f}"
+    return Said(
+        f"{percent}% 的数据包丢失，部分画面受损。请检查网络、交换机端口和摄像机码率；可改用 TCP 取流。",
+        f"{percent} % of the packets are lost, which harms pictures. Check the network, the switch "
+        "port and the bit rate, or let media come by TCP (rtsp://).",
+    )
+
+
 def _number(facts: Mapping[str, object], name: str) -> float:
     value = facts.get(name)
     return float(value) if isinstance(value, int | float) else 0.0
@@ -120,4 +135,5 @@ _TEXTS: Mapping[str, Callable[[Mapping[str, object]], Said]] = {
     "low_frame_rate": _low_frame_rate,
     "long_gop": _long_gop,
     "clock_offset": _clock_offset,
+    "packet_loss": _packet_loss,
 }

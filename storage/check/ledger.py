@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import select
@@ -26,10 +27,10 @@ from bidwitness.storage.index.audit import audit_event
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import AuditEntry, LogShard, Outbox, SessionRecord
 from bidwitness.storage.index.outbox import audit_key, session_record_key
-from bidwitness.storage.ledger.ledger import origin_of
-from bidwitness.storage.ledger.shard import read_head
+from bidwitness.storage.ledger.shard import COSIGNED, origin_of, read_head
 from bidwitness.storage.ledger.tiles import WIDTH, Tiles
 from bidwitness.storage.ledger.trust import KEY_PLACE
+from bidwitness.storage.sessions.planned import forgotten_plans
 
 BATCH = 500
 Row = TypeVar("Row", Outbox, SessionRecord, AuditEntry)
@@ -49,6 +50,7 @@ def check_ledger(
             yield from _check_shard(database, settings, row)
     yield from _check_session_records(database, now_us - late_us)
     yield from _check_audit_entries(database, now_us - late_us)
+    yield from _check_plans(database, now_us)
 
 
 def _check_shard(database: Database, settings: Settings, row: LogShard) -> Iterator[Problem | None]:
@@ -63,6 +65,7 @@ def _check_shard(database: Database, settings: Settings, row: LogShard) -> Itera
         checkpoint, note = found
         yield from _check_tiles(folder.name, Tiles(folder, checkpoint.size), checkpoint, note)
         yield _check_promise(name, row, Tiles(folder, checkpoint.size))
+        yield _check_cosigned(name, folder, row, Tiles(folder, checkpoint.size))
         yield from _check_rows(database, row.shard, Tiles(folder, checkpoint.size))
     except (DamageFound, BadRecord) as error:
         yield Problem(Fault.UNREADABLE, name, str(error))
@@ -98,6 +101,19 @@ def _check_promise(name: str, row: LogShard, tiles: Tiles) -> Problem | None:
     return None
 
 
+def _check_cosigned(name: str, folder: Path, row: LogShard, tiles: Tiles) -> Problem | None:
+    """What witnesses have cosigned must be the log's beginning, or all of it."""
+    found = read_head(folder, read_key(row.key).name, COSIGNED) if row.key else None
+    if found is None:
+        return None
+    size, where = found[0].size, f"{name} cosigned"
+    if size > tiles.size:
+        said = f"witnesses have cosigned {size} entries of {tiles.size}: an old copy"
+        return Problem(Fault.MISSING, where, said)
+    same = size == 0 or tiles.range_root(0, size) == found[0].root
+    return None if same else Problem(Fault.DIFFERS, where, "witnesses have cosigned another log")
+
+
 def _check_rows(database: Database, shard: str, tiles: Tiles) -> Iterator[Problem | None]:
     """What the index says stands somewhere must stand there."""
     for row in itertools.chain.from_iterable(_batches(database, Outbox)):
@@ -119,6 +135,14 @@ def _check_session_records(database: Database, before_us: int) -> Iterator[Probl
             row = rows.get(session_record_key(record.id))
             stated = SessionEntry(session_tag(record.session_id), record.seq, record.leaf.hex())
             yield _compare(name, row, record.at_us < before_us, stated)
+
+
+def _check_plans(database: Database, now_us: int) -> Iterator[Problem | None]:
+    """Of each session whose time has come, a record says whether it was opened or cancelled."""
+    with database.read() as orm:
+        forgotten = forgotten_plans(orm, now_us)
+    for item in forgotten:
+        yield Problem(Fault.MISSING, f"session {item.session_id}", item.why)
 
 
 def _check_audit_entries(database: Database, before_us: int) -> Iterator[Problem | None]:

@@ -29,6 +29,8 @@ MODULES = (
     "bidwitness.storage.evidence.note",
     "bidwitness.storage.evidence.policy",
     "bidwitness.storage.evidence.entries",
+    "bidwitness.storage.evidence.token",
+    "bidwitness.storage.evidence.stamps",
     "bidwitness.storage.evidence.proof",
     "bidwitness.storage.evidence.report",
     "bidwitness.storage.evidence.verify",

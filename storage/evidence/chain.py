@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from bidwitness.intervals import Interval, union
 from bidwitness.storage.evidence.canonical import BadRecord, JsonValue, canonical
 from bidwitness.storage.evidence.merkle import hash_leaf, root
 from bidwitness.storage.evidence.records import (
@@ -266,3 +267,25 @@ def _check_claims(close: CloseFacts, facts: Iterable[SessionRecord], name: str) 
         for claim in sorted(told.keys() | closed.keys())
         if told.get(claim) != closed.get(claim)
     ]
+
+
+def follows(before: Link, after: Link) -> bool:
+    """Say whether a stretch begins where the one before it ended."""
+    a, b = before.facts.place, after.facts.place
+    next_in_day = a.day == b.day and b.seq == a.seq + 1
+    return next_in_day or (a.day < b.day and b.seq == 0 and b.prev == before.leaf)
+
+
+def claimed_spans(session: Sequence[SessionRecord]) -> dict[str, list[Interval]]:
+    """Give what a session claims of each stream: as its close says, else by its claim records."""
+    spans: dict[str, list[Interval]] = {}
+    for item in session:
+        if isinstance(item, CloseFacts):
+            for claim in item.claims:
+                spans.setdefault(claim.stream, []).append(Interval(claim.start, claim.end))
+            return {stream: union(parts) for stream, parts in spans.items()}
+    for standing in standing_claims(session).values():
+        end = standing.end if standing.end is not None else 2**53
+        if end > standing.start:
+            spans.setdefault(standing.stream, []).append(Interval(standing.start, end))
+    return {stream: union(parts) for stream, parts in spans.items()}

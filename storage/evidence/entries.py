@@ -68,7 +68,11 @@ class AuditCommitment:
 
 @dataclass(frozen=True)
 class RosterEntry:
-    """A key comes into use. ``role``: ``log`` or ``recorder``; ``key`` in C2SP's form."""
+    """A key comes into use, or is asked no more.
+
+    ``role``: ``log``, ``recorder`` or ``witness`` with ``key`` in C2SP's form, ``timestamp`` with
+    the SHA-256 of the authority's certificate; ``witness_gone`` and ``timestamp_gone`` end it.
+    """
 
     T: ClassVar[str] = "roster"
     role: Word

@@ -13,8 +13,10 @@ from bidwitness.storage.evidence.ed25519 import KEY_BYTES, SIGNATURE_BYTES, ed25
 ED25519, COSIGNATURE = 0x01, 0x04
 MAX_NOTE = 100_000
 MAX_SIGNATURES = 64
+# The year 2200: later is no time at which anybody has signed.
+_LATEST_S = 7_258_118_400
 _DASH = "— "
-_KEY_NAME = re.compile(r"[^\s+]+")
+KEY_NAME = re.compile(r"[^\s+]+")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
 _ORIGIN = re.compile(r"[^\x00-\x1f]+")
 
@@ -23,7 +25,8 @@ class BadNote(ValueError):
     """Not a signed note, checkpoint or key as C2SP defines them; says what does not fit."""
 
 
-def _from_base64(text: str) -> bytes:
+def from_base64(text: str) -> bytes:
+    """Give the bytes of a text in the one form that base64 has for them. Raises ``BadNote``."""
     try:
         data = base64.b64decode(text, validate=True)
     except (ValueError, binascii.Error):
@@ -62,9 +65,9 @@ def read_key(text: str) -> NoteKey:
     # Base64 may hold a plus.
     name, found, rest = text.partition("+")
     key_id, also, body = rest.partition("+")
-    if not found or not also or not _KEY_NAME.fullmatch(name):
+    if not found or not also or not KEY_NAME.fullmatch(name):
         raise BadNote("a key is NAME+ID+KEY")
-    data = _from_base64(body)
+    data = from_base64(body)
     if len(data) != 1 + KEY_BYTES or data[0] not in (ED25519, COSIGNATURE):
         raise BadNote(f"{name}: only Ed25519 keys are known here")
     key = NoteKey(name, data[0], data[1:])
@@ -105,6 +108,8 @@ class Note:
             at, message, data = 0, self.text.encode(), signature.data
             if key.kind == COSIGNATURE:
                 at = int.from_bytes(data[:8], "big")
+                if at > _LATEST_S:
+                    raise BadNote(f"the cosignature of {key.name} is of no time")
                 message, data = cosigned_message(at, self.text), data[8:]
             if len(data) != SIGNATURE_BYTES or not ed25519_verifies(key.public, message, data):
                 raise BadNote(f"the signature of {key.name} is wrong")
@@ -134,9 +139,9 @@ def read_note(data: bytes) -> Note:
 
 def _read_signature(line: str) -> NoteSignature:
     name, found, body = line[len(_DASH) :].partition(" ")
-    if not line.startswith(_DASH) or not found or not _KEY_NAME.fullmatch(name):
+    if not line.startswith(_DASH) or not found or not KEY_NAME.fullmatch(name):
         raise BadNote("a line of signature is a dash, a name and base64")
-    data = _from_base64(body)
+    data = from_base64(body)
     if len(data) <= 4:
         raise BadNote("a signature is too short")
     return NoteSignature(name, data[:4], data[4:])
@@ -162,7 +167,7 @@ def read_checkpoint(note: Note) -> Checkpoint:
         raise BadNote("a checkpoint is an origin, a size and a root")
     if not _SIZE.fullmatch(lines[1]):
         raise BadNote("the size of a checkpoint is no number")
-    root = _from_base64(lines[2])
+    root = from_base64(lines[2])
     if len(root) != 32:
         raise BadNote("the root of a checkpoint is no SHA-256")
     return Checkpoint(lines[0], int(lines[1]), root)

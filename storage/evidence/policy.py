@@ -1,12 +1,14 @@
-"""Trust material from outside a package: C2SP's tlog-policy, and which keys recorders sign with.
+"""Trust material from outside a package: C2SP's tlog-policy, and whom else its holder trusts.
 
-One kind of line more than there: ``recorder KEY``. What a quorum is made of, and that a group
-counts each member once, is as C2SP defines it.
+Two kinds of lines more than there: ``recorder KEY``, and ``timestamp NAME CERTIFICATES [URL]`` with
+a time-stamping authority's certificate in DER and base64, and behind commas those above it, the
+root last; one that signed itself stands alone. What a quorum is made of, and that
+a group counts each member once, is as C2SP defines it.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from bidwitness.storage.evidence.note import (
     COSIGNATURE,
@@ -14,6 +16,7 @@ from bidwitness.storage.evidence.note import (
     BadNote,
     Note,
     NoteKey,
+    from_base64,
     read_key,
 )
 
@@ -36,25 +39,39 @@ class Group:
 
 @dataclass(frozen=True)
 class Policy:
-    """Whom its holder trusts. ``quorum`` names a witness, a group, or is ``none``."""
+    """Whom its holder trusts. ``quorum`` names a witness, a group, or is ``none``.
+
+    ``timestamps``: the certificates of time-stamping authorities, by name. ``urls``: where a witness
+    or an authority is asked, by its name, if that is said.
+    """
 
     logs: tuple[NoteKey, ...]
     recorders: tuple[NoteKey, ...]
     witnesses: Mapping[str, NoteKey]
     groups: Mapping[str, Group]
     quorum: str
+    timestamps: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
+    urls: Mapping[str, str] = field(default_factory=dict)
 
     def log(self, origin: str) -> NoteKey | None:
         """Give the key of the log that calls itself so."""
         return next((key for key in self.logs if key.name == origin), None)
 
-    def quorum_met(self, note: Note) -> bool:
-        """Say whether enough witnesses have cosigned.
+    def cosigned(self, note: Note) -> dict[str, int]:
+        """Give which witnesses have cosigned, and when (seconds UTC).
 
         Raises ``BadNote`` if a cosignature of a known witness is wrong.
         """
-        there = {name for name, key in self.witnesses.items() if note.verified_by(key) is not None}
-        return self.quorum == NO_QUORUM or self._holds(self.quorum, there)
+        found = {name: note.verified_by(key) for name, key in self.witnesses.items()}
+        return {name: at for name, at in found.items() if at is not None}
+
+    def quorum_met(self, note: Note) -> bool:
+        """Say whether enough witnesses have cosigned. Raises as ``cosigned`` does."""
+        return self.enough(self.cosigned(note))
+
+    def enough(self, names: Iterable[str]) -> bool:
+        """Say whether these witnesses are a quorum."""
+        return self.quorum == NO_QUORUM or self._holds(self.quorum, set(names))
 
     def _holds(self, name: str, there: set[str]) -> bool:
         group = self.groups.get(name)
@@ -88,6 +105,8 @@ def read_policy(data: bytes) -> Policy:
         reading.witnesses,
         reading.groups,
         reading.quorum,
+        reading.timestamps,
+        reading.urls,
     )
 
 
@@ -98,6 +117,8 @@ class _Reading:
         self.witnesses: dict[str, NoteKey] = {}
         self.groups: dict[str, Group] = {}
         self.quorum: str | None = None
+        self.timestamps: dict[str, tuple[bytes, ...]] = {}
+        self.urls: dict[str, str] = {}
         self._members: set[str] = set()
 
     def take(self, kind: str, words: Sequence[str]) -> None:
@@ -109,6 +130,11 @@ class _Reading:
         elif kind == "witness" and count in (2, 3):
             key = _key(words[1], COSIGNATURE, list(self.witnesses.values()))
             self.witnesses[self._new(words[0])] = key
+            self.urls.update(zip(words[:1], words[2:], strict=False))
+        elif kind == "timestamp" and count in (2, 3):
+            parts = tuple(from_base64(part) for part in words[1].split(","))
+            self.timestamps[self._new(words[0])] = parts
+            self.urls.update(zip(words[:1], words[2:], strict=False))
         elif kind == "group" and count >= 3:
             self._group(words[0], words[1], words[2:])
         elif kind == "quorum" and count == 1 and self.quorum is None:
@@ -132,7 +158,9 @@ class _Reading:
         self.groups[self._new(name)] = Group(needed, tuple(members))
 
     def _new(self, name: str) -> str:
-        if name == NO_QUORUM or name in self.witnesses or name in self.groups:
+        if name == NO_QUORUM or any(
+            name in names for names in (self.witnesses, self.groups, self.timestamps)
+        ):
             raise BadPolicy(f"the name {name} is taken")
         return name
 

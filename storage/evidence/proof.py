@@ -6,7 +6,7 @@ with their inclusion proofs, ``data/log/covered.ndjson`` says which epoch covers
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from bidwitness.storage.evidence.canonical import BadRecord, JsonValue, canonical, parse
 from bidwitness.storage.evidence.chain import Problem
@@ -28,6 +28,13 @@ from bidwitness.storage.evidence.note import BadNote, Checkpoint, read_checkpoin
 from bidwitness.storage.evidence.policy import NO_QUORUM, Policy
 from bidwitness.storage.evidence.schema import Count, Hex32, Name, from_json, to_json
 from bidwitness.storage.evidence.session_records import HeadFacts
+from bidwitness.storage.evidence.stamps import (
+    Stamp,
+    StampedRecord,
+    StampVerification,
+    TokenCheck,
+    hold_against_stamps,
+)
 
 LOG_FOLDER = "data/log/"
 COVERED_FILE = "data/log/covered.ndjson"
@@ -108,32 +115,42 @@ def _hashes(path: Sequence[str]) -> list[bytes]:
 
 @dataclass(frozen=True)
 class LogClaims:
-    """What the log is asked about: a session, the leaf hash of each of its records in order, and
-    the stretches that its close and supplements name."""
+    """What the log is asked about: a session, the leaf hash of each of its records in order, the
+    stretches that its close and supplements name, and when each record says it was written."""
 
     session: str
     leaves: Sequence[str]
     heads: Sequence[HeadFacts]
+    times: Sequence[int] = ()
 
 
 @dataclass
 class LogFindings:
     """``problems`` contradict the package; ``unproven`` is what is merely not shown; ``logs`` say
-    origin, size and key of what was held against the policy."""
+    origin, size, key and witnesses of what was held against the policy, ``stamps`` its time stamps."""
 
     problems: list[Problem] = field(default_factory=list)
     unproven: list[tuple[str, str]] = field(default_factory=list)
-    logs: list[dict[str, object]] = field(default_factory=list)
+    logs: list[dict[str, Any]] = field(default_factory=list)
+    stamps: list[Stamp] = field(default_factory=list)
 
 
 class LogVerification:
     """Holds the log's part of a package against its records, and against a policy if there is
     one. ``files``: the lines of each file under ``data/log/``, and the whole of a checkpoint."""
 
-    def __init__(self, files: Mapping[str, bytes], policy: Policy | None) -> None:
+    def __init__(
+        self,
+        files: Mapping[str, bytes],
+        policy: Policy | None,
+        check_token: TokenCheck | None = None,
+    ) -> None:
         self._files = files
         self._policy = policy
+        self._check_token = check_token
         self._entries: list[LogEntry] = []
+        # Of each of the session's records, by its number: in which log it stands, and where.
+        self._places: dict[str, tuple[str, int]] = {}
         self.findings = LogFindings()
 
     def run(self, claims: LogClaims) -> LogFindings:
@@ -141,10 +158,11 @@ class LogVerification:
         if self._policy is None:
             self._unproven("未提供包外信任材料", "no trust material from outside was given")
         for name in sorted(self._files):
-            if name.endswith("/checkpoint"):
+            if name.endswith("/checkpoint") and name.count("/") == LOG_FOLDER.count("/") + 1:
                 self._read_shard(name, name[: -len("checkpoint")] + "entries.ndjson")
         self._check_session(claims)
         self._check_heads(claims.heads)
+        self._check_times(claims)
         return self.findings
 
     def _wrong(self, kind: str, where: str, detail: str) -> None:
@@ -171,10 +189,9 @@ class LogVerification:
                     self._unproven(f"信任材料未列出存证账本 {checkpoint.origin}", said)
                 elif note.verified_by(key) is None:
                     raise BadNote(f"not signed by the key of {key.name} that is trusted")
-                elif not self._policy.quorum_met(note):
-                    self._unproven("共签机构未达法定数", "not enough witnesses have cosigned")
                 else:
-                    self._note_log(checkpoint, key.fingerprint)
+                    self._check_quorum(checkpoint, key.fingerprint, self._policy.cosigned(note))
+                    self._read_stamps(name[: -len("checkpoint")], checkpoint)
         except BadNote as error:
             self._wrong("modified", name, str(error))
             return
@@ -188,12 +205,49 @@ class LogVerification:
             path = _hashes(facts.path)
             if verify_inclusion(leaf, facts.index, checkpoint.size, path, checkpoint.root):
                 self._entries.append(facts.entry)
+                if isinstance(facts.entry, SessionEntry):
+                    self._places[facts.entry.leaf] = (checkpoint.origin, facts.index)
             else:
                 self._wrong("modified", where, "is not in the log that the checkpoint is of")
 
-    def _note_log(self, checkpoint: Checkpoint, fingerprint: str) -> None:
-        said = {"origin": checkpoint.origin, "size": checkpoint.size, "key": fingerprint}
-        self.findings.logs.append(dict(said))
+    def _check_quorum(
+        self, checkpoint: Checkpoint, fingerprint: str, cosigned: Mapping[str, int]
+    ) -> None:
+        """Say which witnesses vouch for the log, and whether they are enough."""
+        if self._policy is not None and not self._policy.enough(cosigned):
+            count, of = len(cosigned), len(self._policy.witnesses)
+            said = f"not enough witnesses have cosigned the log ({count} of {of} have)"
+            self._unproven(f"共签机构未达法定数({of} 家中有 {count} 家共签)", said)
+            return
+        witnesses = [{"name": name, "at": cosigned[name]} for name in sorted(cosigned)]
+        self.findings.logs.append(
+            {
+                "origin": checkpoint.origin,
+                "size": checkpoint.size,
+                "key": fingerprint,
+                "witnesses": witnesses,
+            }
+        )
+
+    def _read_stamps(self, base: str, head: Checkpoint) -> None:
+        if self._policy is None:
+            return
+        found = StampVerification(self._files, base, self._policy, self._check_token).run(head)
+        self.findings.problems += found.problems
+        self.findings.stamps += found.stamps
+
+    def _check_times(self, claims: LogClaims) -> None:
+        """Hold the times that the session's records state against the time stamps."""
+        if self._policy is None:
+            return
+        records = [
+            StampedRecord(f"session {claims.session}#{seq}", *self._places[leaf], at)
+            for seq, (leaf, at) in enumerate(zip(claims.leaves, claims.times, strict=True))
+            if leaf in self._places
+        ]
+        found = hold_against_stamps(records, self.findings.stamps, self._policy)
+        self.findings.problems += found.problems
+        self.findings.unproven += found.unproven
 
     def _check_session(self, claims: LogClaims) -> None:
         """Every record of the session is logged as it stands here."""

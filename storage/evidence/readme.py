@@ -13,6 +13,7 @@ README = """证据包说明
   data/records/      每路码流、每个 UTC 日的证据记录(每行一条,前后相扣)。
   data/session/      本场次自身的记录:计划、开始、认领、结束与固化。
   data/disclosures/  只披露部分片段的文件:未披露部分以摘要代替,仍可核对。
+  data/log/          存证账本的检查点(含共签机构的共签)、本场次各条目的证明、可信时间戳。
   data/timeline.json 时间线:码流名称、各文件起止时间、缺口及原因,供人查阅。
   manifest-sha256.txt  每个文件的 SHA-256 摘要。
   digests-sm3.txt    录像以外各文件的 SM3 摘要;录像的 SM3 摘要在其证据记录中。
@@ -21,9 +22,9 @@ README = """证据包说明
 二、怎样校验
   在本目录执行:   python3 verify.py
   或安装 BidWitness 后执行:   bidwitness verify 证据包路径
+  另加  --policy 文件   指明信任材料(出具单位与共签机构的公钥)。信任材料须从本包之外取得,
+  并与公布的指纹核对;没有它,校验最多得出 3。
   退出码: 0 真实; 1 不真实(指出何处); 2 无法读取; 3 自洽但未获证明。
-  本版本的证据包尚不含签名与账本证明,校验最多得出 3:包内各项相互一致,
-  但没有包外机构予以印证。请向出具单位另行索取并核对本包的 SHA-256。
 
 三、不能证明什么
   摄像机前的场景是否为摆拍;摄像机自身时钟是否准确(各段记录中注明时钟来源)。
@@ -47,6 +48,8 @@ What is in it
   data/records/      evidence records of each stream and UTC day, each pointing to the one before.
   data/session/      the session's own records: plan, open, claims, close.
   data/disclosures/  for files disclosed in part: hashes stand in for what is withheld.
+  data/log/          the log's checkpoint with cosignatures of witnesses, proofs of the session's
+                     entries, time stamps.
   data/timeline.json names, times and gaps, for people.
   manifest-sha256.txt  SHA-256 of every file.
   digests-sm3.txt    SM3 of every file but the recordings, whose SM3 is in their records.
@@ -54,10 +57,10 @@ What is in it
 
 How to verify
   Here:  python3 verify.py       or, with BidWitness installed:  bidwitness verify PACKAGE
+  Add  --policy FILE  to name the trust material: the public keys of the issuer and its witnesses.
+  Get it from elsewhere than this package and compare its fingerprints with those published;
+  without it the best answer is 3.
   Exit code: 0 authentic, 1 not (and where), 2 unreadable, 3 consistent but unproven.
-  Packages of this version carry no signatures or log proofs yet, so 3 is the best answer:
-  everything fits together, but nobody outside the package vouches for it. Ask the issuer for
-  this package's SHA-256 by another way and compare.
 
 What cannot be proved
   Whether a scene was staged before the lens; whether a camera's own clock was right (each record

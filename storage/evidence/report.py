@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from bidwitness.intervals import Interval, total
 from bidwitness.storage.evidence.chain import Problem
@@ -40,7 +41,8 @@ class Report:
     streams: list[StreamReport] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     unproven: list[tuple[str, str]] = field(default_factory=list)
-    logs: list[dict[str, object]] = field(default_factory=list)
+    logs: list[dict[str, Any]] = field(default_factory=list)
+    stamps: list[dict[str, Any]] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
     not_checked: list[tuple[str, str]] = field(default_factory=list)
 
@@ -50,10 +52,6 @@ class Report:
 
 
 NOT_CHECKED = (
-    (
-        "可信时间戳(本版本的证据包尚不含)",
-        "time stamps of an outside authority (not yet there)",
-    ),
     ("G.711 声音转为 FLAC 的无损性", "that sound went from G.711 to FLAC without loss"),
     ("timeline.json 中的房间与摄像机名称", "names of rooms and cameras in timeline.json"),
     ("摄像机前的场景是否摆拍", "whether a scene was staged before the lens"),
@@ -104,6 +102,7 @@ def report_json(report: Report) -> str:
             "problems": [vars(problem) for problem in report.problems],
             "unproven": [english for _, english in report.unproven],
             "logs": report.logs,
+            "stamps": report.stamps,
             "notes": [english for _, english in report.notes],
             "not_checked": [english for _, english in report.not_checked],
             "streams": [_stream_json(stream) for stream in report.streams],
@@ -154,9 +153,12 @@ def report_text(report: Report) -> str:
     if len(report.problems) > MEANT_FOR_EYES:
         lines.append(f"  … {len(report.problems) - MEANT_FOR_EYES} more: see --json")
     lines += [""] if report.logs else []
+    for log in report.logs:
+        lines += _log_text(log)
     lines += [
-        f"存证账本 Log {log['origin']}: {log['size']} 条 entries, 公钥 key {log['key']}"
-        for log in report.logs
+        f"可信时间戳 Time stamp {stamp['name']}: {utc_text(stamp['at'])}, "
+        f"{stamp['origin']} 前 first {stamp['size']} 条 entries"
+        for stamp in report.stamps
     ]
     for title, entries in (
         ("尚未证明 Not proven", report.unproven),
@@ -167,6 +169,14 @@ def report_text(report: Report) -> str:
             lines += ["", f"{title}:"]
             lines += [f"  - {chinese}; {english}" for chinese, english in entries]
     return "".join(f"{_visible(line)}\n" for line in lines)
+
+
+def _log_text(log: dict[str, Any]) -> list[str]:
+    told = f"存证账本 Log {log['origin']}: {log['size']} 条 entries, 公钥 key {log['key']}"
+    return [told] + [
+        f"  共签 cosigned  {witness['name']} {utc_text(witness['at'] * 1_000_000)}"
+        for witness in log["witnesses"]
+    ]
 
 
 def _visible(text: str) -> str:

@@ -10,15 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bidwitness.intervals import Interval, intersect, subtract, total, union
+from bidwitness.intervals import Interval, intersect, subtract, total
 from bidwitness.storage.evidence.bag import Bag, Unreadable, open_files
 from bidwitness.storage.evidence.canonical import BadRecord, parse
 from bidwitness.storage.evidence.chain import (
     Link,
     Problem,
+    claimed_spans,
+    follows,
     link_of_line,
     record_name,
-    standing_claims,
     verify_links,
     verify_order,
     verify_runs,
@@ -62,23 +63,31 @@ from bidwitness.storage.evidence.session_records import (
     SpanFacts,
     SupplementFacts,
 )
+from bidwitness.storage.evidence.stamps import NO_TOKEN_CHECK, TokenCheck
 
 # Hashing leaves the interpreter's lock alone; two files at least are worked on at once.
 WORKERS = min(16, max(4, os.cpu_count() or 1))
 
 
-def verify_package(path: Path, policy: Path | None = None, *, media: bool = True) -> Report:
+def verify_package(
+    path: Path,
+    policy: Path | None = None,
+    *,
+    media: bool = True,
+    check_token: TokenCheck | None = None,
+) -> Report:
     """Verify a package: a zip, a bag's base folder, or a folder that holds exactly one bag.
 
     Never raises for what the package holds: the report tells. ``policy``: trust material from
     outside; without it nothing is ever authentic. Without ``media`` the recordings themselves are
-    not read, only that they are there is seen; then nothing is authentic either.
+    not read, only that they are there is seen; then nothing is authentic either. ``check_token``
+    knows who may sign time stamps; without it only what they are over is looked at, and that is said.
     """
     report = Report(str(path))
     try:
         trusted = None if policy is None else read_policy(policy.read_bytes())
         with open_files(path) as files:
-            _Verification(Bag(files), report, trusted, media=media).run()
+            _Verification(Bag(files), report, trusted, check_token, media=media).run()
     except (Unreadable, BadPolicy, OSError) as error:
         report.problems.append(Problem("unreadable", path.name, str(error)))
         report.exit_code = UNREADABLE
@@ -107,9 +116,18 @@ class _Stream:
 
 
 class _Verification:
-    def __init__(self, bag: Bag, report: Report, policy: Policy | None, *, media: bool) -> None:
+    def __init__(
+        self,
+        bag: Bag,
+        report: Report,
+        policy: Policy | None,
+        check_token: TokenCheck | None,
+        *,
+        media: bool,
+    ) -> None:
         self._bag = bag
         self._policy = policy
+        self._check_token = check_token
         self._media = media
         self._report = report
         self._streams: dict[str, _Stream] = {}
@@ -258,7 +276,7 @@ class _Verification:
             part = within_heads(stream.covered, [head])
             rest -= {id(link) for link in part}
             self._check_stretch(stream_id, head, part)
-            joined = [end, *part] if end and part and _follows(end, part[0]) else part
+            joined = [end, *part] if end and part and follows(end, part[0]) else part
             self._report.problems += verify_links(joined)
             self._report.problems += verify_runs([link.facts for link in joined])
             end = part[-1] if part else None
@@ -354,11 +372,16 @@ class _Verification:
             except Unreadable as error:
                 self._wrong("unreadable", name, str(error))
         heads = [head for head in self._heads() if head.stream in self._streams]
-        claims = LogClaims(self._report.session or "", self._leaves, list(dict.fromkeys(heads)))
-        found = LogVerification(files, self._policy).run(claims)
+        times = [item.place.at for item in self._session]
+        named = list(dict.fromkeys(heads))
+        claims = LogClaims(self._report.session or "", self._leaves, named, times)
+        found = LogVerification(files, self._policy, self._check_token).run(claims)
         self._report.problems += found.problems
         self._report.unproven += found.unproven
         self._report.logs = found.logs
+        self._report.stamps = [vars(stamp) for stamp in found.stamps]
+        if found.stamps and self._check_token is None:
+            self._report.not_checked.append(NO_TOKEN_CHECK)
         words = witness_words(self._policy) if self._policy is not None else None
         self._report.notes += [words] if words else []
 
@@ -384,25 +407,3 @@ class _Verification:
         report.gaps = [(gap.cause, gap.medium, part) for gap, part in found]
         report.unexplained = subtract(stream.claimed, [*held, *(part for _, part in found)])
         return report
-
-
-def _follows(before: Link, after: Link) -> bool:
-    """Say whether a stretch begins where the one before it ended."""
-    a, b = before.facts.place, after.facts.place
-    next_in_day = a.day == b.day and b.seq == a.seq + 1
-    return next_in_day or (a.day < b.day and b.seq == 0 and b.prev == before.leaf)
-
-
-def claimed_spans(session: Sequence[SessionRecord]) -> dict[str, list[Interval]]:
-    """Give what a session claims of each stream: as its close says, else by its claim records."""
-    spans: dict[str, list[Interval]] = {}
-    for item in session:
-        if isinstance(item, CloseFacts):
-            for claim in item.claims:
-                spans.setdefault(claim.stream, []).append(Interval(claim.start, claim.end))
-            return {stream: union(parts) for stream, parts in spans.items()}
-    for standing in standing_claims(session).values():
-        end = standing.end if standing.end is not None else 2**53
-        if end > standing.start:
-            spans.setdefault(standing.stream, []).append(Interval(standing.start, end))
-    return {stream: union(parts) for stream, parts in spans.items()}

@@ -25,7 +25,10 @@ from bidwitness.storage.keep.loops import ShortLoops
 from bidwitness.storage.keep.records import RecordsWriter
 from bidwitness.storage.keep.upload import Uploader
 from bidwitness.storage.ledger.ledger import Ledger
+from bidwitness.storage.ledger.stamping import Stamper
+from bidwitness.storage.ledger.witnessing import Witnesses
 from bidwitness.storage.sessions import clockwork
+from bidwitness.storage.sessions.planned import PlanMonitor
 from bidwitness.storage.sessions.seal import Sealer
 from bidwitness.storage.spool.files import SystemFiles
 from bidwitness.storage.spool.volumes import volume_name
@@ -67,14 +70,19 @@ def duties_of(settings: Settings, database: Database, store: Store, clock: Clock
     seal = Sealer(database, clock, settings, Footage(spool, store))
     streams = StreamWatch(database, clock)
     notify = Notifier(database, clock, settings)
-    ledger = Ledger(database, settings, clock, files)
+    witnesses = Witnesses(database, settings, clock, files)
+    stamper = Stamper(database, settings, clock, files)
+    ledger = Ledger(database, settings, clock, files, witnesses.confirm)
     disks = DiskWatch(database, clock, _volumes(settings))
     return [
         Duty("clockwork", 1.0, _quietly(lambda: clockwork.tick(database, clock, settings))),
         Duty("streams", 1.0, _quietly(streams.watch)),
         Duty("notify", 1.0, notify.notify, eager=True),
+        Duty("plans", 300.0, _quietly(PlanMonitor(database, clock).watch)),
         Duty("seal", 1.0, _quietly(seal.seal_due)),
         Duty("ledger", 1.0, ledger.log_some, eager=True),
+        Duty("witnesses", 5.0, witnesses.ask_all),
+        Duty("stamps", 10.0, stamper.stamp_due),
         Duty("upload", 1.0, upload.upload_some, eager=True),
         Duty("records", 10.0, records.write_due),
         Duty("loops", 10.0, loops.mark),

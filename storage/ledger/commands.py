@@ -11,15 +11,21 @@ from bidwitness.config import load_settings
 
 def trust(
     out: Annotated[Path | None, typer.Option(help="The file to write; else it is printed.")] = None,
+    next_year: Annotated[
+        bool,
+        typer.Option("--next-year", help="With the key of the coming year's log, made now."),
+    ] = False,
 ) -> None:
     """Write the trust material of this site: hand it out apart from any package."""
     from bidwitness.storage.index.database import open_database
-    from bidwitness.storage.ledger.trust import write_policy
+    from bidwitness.storage.ledger.trust import announce_next_year, write_policy
 
     settings = load_settings()
     database = open_database(settings.database_url)
     try:
         policy = write_policy(database, settings)
+        if next_year:
+            policy += announce_next_year(database, settings, SystemClock())
     finally:
         database.close()
     if out is None:

@@ -16,8 +16,8 @@ from bidwitness.storage.evidence.entries import entry_bytes, entry_of
 from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import LogShard, Outbox, Session
-from bidwitness.storage.ledger.ledger import BATCH, origin_of
-from bidwitness.storage.ledger.shard import WriterLock, read_head
+from bidwitness.storage.ledger.ledger import BATCH
+from bidwitness.storage.ledger.shard import WriterLock, origin_of, read_head
 from bidwitness.storage.ledger.tiles import Tiles
 
 MAX_REASON = 500

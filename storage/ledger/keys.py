@@ -1,4 +1,4 @@
-"""Keys that sign, in files: one for each shard of the site's log, one for each recorder.
+"""Keys that sign, in files: one for each shard of the site's log, each recorder, each witness.
 
 A file holds one line, ``PRIVATE+KEY+NAME+ID+KEY``, the form that tools for signed notes read.
 """
@@ -9,20 +9,37 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bidwitness.errors import ConfigError
+from bidwitness.config import Settings
+from bidwitness.errors import ConfigError, InvalidInput
 from bidwitness.keyfile import make_key_file, read_key_file
-from bidwitness.storage.evidence.note import ED25519, NoteKey, NoteSignature, write_note
+from bidwitness.storage.evidence.note import (
+    ED25519,
+    KEY_NAME,
+    NoteKey,
+    NoteSignature,
+    cosigned_message,
+    write_note,
+)
 
 _PREFIX = "PRIVATE+KEY+"
 _SEED = 32
+_MISSING = "It signs what is recorded from now on: put it back from the backup."
+
+
+def key_path(settings: Settings, shard: str) -> Path:
+    """Give where the key of a shard of the log lies."""
+    return settings.keys / f"log-{shard}.key"
 
 
 class Signer:
-    """Signs under a name, with a private key that stays in memory."""
+    """Signs under a name, with a private key that stays in memory.
 
-    def __init__(self, name: str, private: Ed25519PrivateKey) -> None:
+    ``kind``: ``ED25519``, or ``COSIGNATURE`` for a witness.
+    """
+
+    def __init__(self, name: str, private: Ed25519PrivateKey, kind: int = ED25519) -> None:
         self._private = private
-        self.key = NoteKey(name, ED25519, private.public_key().public_bytes_raw())
+        self.key = NoteKey(name, kind, private.public_key().public_bytes_raw())
 
     def sign(self, message: bytes) -> bytes:
         """Give the 64 bytes of an Ed25519 signature."""
@@ -33,16 +50,33 @@ class Signer:
         signature = NoteSignature(self.key.name, self.key.id, self.sign(text.encode()))
         return write_note(text, [signature])
 
+    def cosign(self, text: str, at_s: int) -> NoteSignature:
+        """Give a witness's signature of a checkpoint, at ``at_s`` seconds UTC (cosignature/v1)."""
+        data = at_s.to_bytes(8, "big") + self.sign(cosigned_message(at_s, text))
+        return NoteSignature(self.key.name, self.key.id, data)
 
-def open_signer(path: Path, name: str, *, create: bool) -> Signer:
-    """Read the key file of ``name``, made first if ``create`` and there is none.
+    def line(self) -> str:
+        """Give the private key as it stands in its file."""
+        body = bytes([self.key.kind]) + self._private.private_bytes_raw()
+        return f"{_PREFIX}{self.key.name}+{self.key.id.hex()}+{base64.b64encode(body).decode()}\n"
 
-    Raises ``ConfigError`` if it cannot be made or read, is open to other users, is damaged, or
-    holds the key of another name.
+
+def make_signer(path: Path, name: str, kind: int = ED25519) -> None:
+    """Make a key file for ``name``; one that is there stays as it is.
+
+    Raises ``ConfigError`` if it cannot be made, ``InvalidInput`` for a name no key may have.
     """
-    if create and not path.exists():
-        make_key_file(path, _line(name, Ed25519PrivateKey.generate()).encode())
-    missing = "It signs what is recorded from now on: put it back from the backup."
+    if not KEY_NAME.fullmatch(name):
+        raise InvalidInput("The name of a key has no space and no +.")
+    if not path.exists():
+        make_key_file(path, Signer(name, Ed25519PrivateKey.generate(), kind).line().encode())
+
+
+def read_signer(path: Path, kind: int = ED25519, missing: str = _MISSING) -> Signer:
+    """Read a key file, whatever its name. ``missing`` says what to do if there is none.
+
+    Raises ``ConfigError`` if it cannot be read, is open to other users, or is damaged.
+    """
     data = read_key_file(path, missing)
     damaged = ConfigError(f"The key file {path} is damaged: put it back from the backup.")
     try:
@@ -51,20 +85,26 @@ def open_signer(path: Path, name: str, *, create: bool) -> Signer:
         body = base64.b64decode(rest.partition("+")[2], validate=True)
     except (ValueError, binascii.Error):
         raise damaged from None
-    if not text.startswith(_PREFIX) or len(body) != 1 + _SEED or body[0] != ED25519:
+    if not text.startswith(_PREFIX) or len(body) != 1 + _SEED or body[0] != kind:
         raise damaged
-    private = Ed25519PrivateKey.from_private_bytes(body[1:])
-    if held != name:
+    signer = Signer(held, Ed25519PrivateKey.from_private_bytes(body[1:]), kind)
+    if text != signer.line().strip():
+        raise damaged
+    return signer
+
+
+def open_signer(path: Path, name: str, *, create: bool) -> Signer:
+    """Read the key file of ``name``, made first if ``create`` and there is none.
+
+    Raises ``ConfigError`` if it cannot be made or read, is open to other users, is damaged, or
+    holds the key of another name.
+    """
+    if create:
+        make_signer(path, name)
+    signer = read_signer(path)
+    if signer.key.name != name:
         raise ConfigError(
-            f"The key file {path} is the key of {held}, not of {name}: BIDWITNESS_SITE or "
-            "BIDWITNESS_RECORDER was changed. Set it back, or move the key file away."
+            f"The key file {path} is the key of {signer.key.name}, not of {name}: BIDWITNESS_SITE "
+            "or BIDWITNESS_RECORDER was changed. Set it back, or move the key file away."
         )
-    if text != _line(held, private).strip():
-        raise damaged
-    return Signer(held, private)
-
-
-def _line(name: str, private: Ed25519PrivateKey) -> str:
-    signer = Signer(name, private)
-    body = base64.b64encode(bytes([ED25519]) + private.private_bytes_raw()).decode()
-    return f"{_PREFIX}{name}+{signer.key.id.hex()}+{body}\n"
+    return signer

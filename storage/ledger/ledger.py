@@ -5,9 +5,8 @@ index does not know of yet is found again by its bytes at the next start.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select, update
@@ -30,8 +29,8 @@ from bidwitness.storage.evidence.session_records import CloseFacts
 from bidwitness.storage.index.alarms import clear_alarm, raise_alarm
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import LogShard, Outbox, Session
-from bidwitness.storage.ledger.keys import open_signer
-from bidwitness.storage.ledger.shard import ShardLog, WriterLock
+from bidwitness.storage.ledger.keys import key_path, open_signer
+from bidwitness.storage.ledger.shard import ShardLog, WriterLock, origin_of
 from bidwitness.storage.ledger.tiles import Tiles
 from bidwitness.storage.spool.files import Files
 
@@ -45,16 +44,6 @@ WAY_OUT = (
 )
 
 
-def origin_of(site: str, shard: str) -> str:
-    """Give what a shard's log calls itself; its key has the same name."""
-    return f"{site}/log/{shard}"
-
-
-def key_path(settings: Settings, shard: str) -> Path:
-    """Give where the key of a shard lies."""
-    return settings.keys / f"log-{shard}.key"
-
-
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """A row of the outbox: what is to be logged, and where the index wants to hear of it."""
@@ -64,10 +53,26 @@ class Waiting:
     body: Mapping[str, Any]
 
 
-class Ledger:
-    """The site's one writer of its log."""
+def _nobody_objects(_shard: str) -> None:
+    """For a log without witnesses."""
 
-    def __init__(self, database: Database, settings: Settings, clock: Clock, files: Files) -> None:
+
+class Ledger:
+    """The site's one writer of its log.
+
+    ``confirm`` is asked before each append to a shard, and raises ``DamageFound`` if a witness has
+    seen more of it than there is.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        clock: Clock,
+        files: Files,
+        confirm: Callable[[str], None] = _nobody_objects,
+    ) -> None:
+        self._confirm = confirm
         self._database = database
         self._settings = settings
         self._clock = clock
@@ -119,6 +124,7 @@ class Ledger:
         waiting = self._waiting(0)
         if not waiting:
             return 0
+        self._confirm(name)
         first = shard.append([item.entry for item in waiting])
         self._note(name, shard, {item.id: first + n for n, item in enumerate(waiting)}, waiting)
         return len(waiting)

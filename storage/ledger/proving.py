@@ -4,12 +4,15 @@ Reads the index for places and the log's own files for everything else.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness.config import Settings
+from bidwitness.errors import DamageFound
 from bidwitness.storage.evidence.entries import (
     EpochEntry,
     EpochHead,
@@ -18,7 +21,7 @@ from bidwitness.storage.evidence.entries import (
     read_entry,
 )
 from bidwitness.storage.evidence.merkle import inclusion_path, root
-from bidwitness.storage.evidence.note import read_key, write_note
+from bidwitness.storage.evidence.note import Checkpoint, Note, read_key, write_note
 from bidwitness.storage.evidence.proof import (
     COVERED_FILE,
     LOG_FOLDER,
@@ -30,8 +33,8 @@ from bidwitness.storage.evidence.session_records import CloseFacts, HeadFacts
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import LogShard, Outbox, Record, SessionRecord
 from bidwitness.storage.index.outbox import session_record_key
-from bidwitness.storage.ledger.ledger import origin_of
-from bidwitness.storage.ledger.shard import read_head
+from bidwitness.storage.ledger.shard import COSIGNED, COSIGNING, origin_of, read_head
+from bidwitness.storage.ledger.stamped import stamp_files
 from bidwitness.storage.ledger.tiles import Tiles
 
 # Epochs that are looked through for one that covers a stretch: the first after its end mostly does.
@@ -103,15 +106,22 @@ def log_files(
             if (known := made[found.row.id]) is not None
         ]
     rows = {row.id: row for row in (*records, *(found.row for _, found in covers))}
-    places: dict[str, list[int]] = {}
-    for row in rows.values():
-        places.setdefault(str(row.shard), []).append(int(row.position or 0))
     files: dict[str, bytes] = {}
-    for shard, wanted in places.items():
-        files |= _shard_files(settings, shard, sorted(wanted))
+    for shard, wanted in _places(rows.values()).items():
+        files |= _shard_files(settings, shard, wanted)
+    for shard, wanted in _places(records).items():
+        files |= stamp_files(settings, shard, wanted, files)
     if lines:
         files[COVERED_FILE] = b"".join(line + b"\n" for line in lines)
     return files
+
+
+def _places(rows: Iterable[Outbox]) -> dict[str, list[int]]:
+    """Give the places of rows in each shard, ascending."""
+    places: dict[str, list[int]] = {}
+    for row in rows:
+        places.setdefault(str(row.shard), []).append(int(row.position or 0))
+    return {shard: sorted(wanted) for shard, wanted in places.items()}
 
 
 def _logged(orm: Orm, record_ids: Sequence[int]) -> list[Outbox]:
@@ -123,7 +133,7 @@ def _logged(orm: Orm, record_ids: Sequence[int]) -> list[Outbox]:
 
 def _shard_files(settings: Settings, shard: str, wanted: Sequence[int]) -> dict[str, bytes]:
     folder = settings.log / shard
-    found = read_head(folder, origin_of(settings.site, shard))
+    found = _best_head(folder, origin_of(settings.site, shard), wanted[-1])
     if found is None:
         return {}
     checkpoint, note = found
@@ -139,6 +149,21 @@ def _shard_files(settings: Settings, shard: str, wanted: Sequence[int]) -> dict[
         f"{base}checkpoint": write_note(note.text, note.signatures),
         f"{base}entries.ndjson": b"".join(line + b"\n" for line in lines),
     }
+
+
+def _best_head(folder: Path, origin: str, last: int) -> tuple[Checkpoint, Note] | None:
+    """Give the newest checkpoint over entry ``last`` that enough witnesses have cosigned, else the
+    one with the cosignatures that there are, else the newest."""
+    for name in (COSIGNED, COSIGNING):
+        with suppress(DamageFound):  # then the next one does
+            found = read_head(folder, origin, name)
+            if found is not None and last < found[0].size and _is_of(folder, found[0]):
+                return found
+    return read_head(folder, origin)
+
+
+def _is_of(folder: Path, checkpoint: Checkpoint) -> bool:
+    return Tiles(folder, checkpoint.size).root() == checkpoint.root
 
 
 def _cover_of(orm: Orm, head: HeadFacts) -> _Cover | None:

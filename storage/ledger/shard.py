@@ -25,10 +25,17 @@ from bidwitness.storage.ledger.keys import Signer
 from bidwitness.storage.ledger.tiles import CHECKPOINT, WIDTH, Tiles, grown, tile_path
 from bidwitness.storage.spool.files import Files
 
+# The newest checkpoint with the cosignatures that it has, and the newest that has enough.
+COSIGNING, COSIGNED = "cosigning", "cosigned"
 _DRAFT = ".draft"
 # Signed and durable, not yet seen by anybody.
 _NEXT = ".checkpoint"
 _LOCK = ".lock"
+
+
+def origin_of(site: str, shard: str) -> str:
+    """Give what a shard's log calls itself; its key has the same name."""
+    return f"{site}/log/{shard}"
 
 
 def read_head(folder: Path, origin: str, name: str = CHECKPOINT) -> tuple[Checkpoint, Note] | None:

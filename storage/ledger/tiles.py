@@ -111,22 +111,27 @@ class Tiles:
 
     def _read_hashes(self, level: int, number: int) -> list[bytes]:
         width = self._width(level, number)
-        data = self._read(tile_path(level, number, width)) if width > 0 else b""
+        data = self._read(level, number, width)[: width * HASH] if width > 0 else b""
         if len(data) != max(width, 0) * HASH:
             raise DamageFound(f"A tile of the log ({tile_path(level, number)}) has a wrong size.")
         return [data[at : at + HASH] for at in range(0, len(data), HASH)]
 
     def _read_entries(self, number: int) -> list[bytes]:
         width = self._width(0, number)
-        entries = unpack(self._read(tile_path(None, number, width))) if width > 0 else []
+        entries = unpack(self._read(None, number, width))[:width] if width > 0 else []
         if len(entries) != max(width, 0):
             raise DamageFound(f"A bundle of the log ({tile_path(None, number)}) has a wrong size.")
         return entries
 
-    def _read(self, path: str) -> bytes:
+    def _read(self, level: int | None, number: int, width: int) -> bytes:
+        path = tile_path(level, number, width)
         try:
             return (self._folder / path).read_bytes()
         except OSError as error:
+            # A narrow tile goes when it has become full: the log may have grown since.
+            full = self._folder / tile_path(level, number)
+            if full.is_file():
+                return full.read_bytes()
             raise DamageFound(
                 f"The log lacks {self._folder.name}/{path}: {error.strerror}."
             ) from None

@@ -1,26 +1,35 @@
 """Trust material: the public keys that a verifier must have from elsewhere than the package."""
 
+import base64
+import hashlib
+
 from sqlalchemy import select
 
+from bidwitness.clock import Clock
 from bidwitness.config import Settings
 from bidwitness.errors import NotFound
 from bidwitness.storage.evidence.entries import RosterEntry, read_entry
 from bidwitness.storage.evidence.note import NoteKey, read_key
+from bidwitness.storage.evidence.policy import NO_QUORUM, Policy
+from bidwitness.storage.evidence.records import utc_day
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import LogShard, Outbox
-from bidwitness.storage.ledger.ledger import origin_of
-from bidwitness.storage.ledger.shard import read_head
+from bidwitness.storage.index.outbox import put_in_outbox
+from bidwitness.storage.ledger.keys import key_path, open_signer
+from bidwitness.storage.ledger.shard import origin_of, read_head
 from bidwitness.storage.ledger.tiles import Tiles
+from bidwitness.storage.ledger.trusted import read_trusted
 
 # A shard's own key stands right after its first entry.
 KEY_PLACE = 1
 
 
 def write_policy(database: Database, settings: Settings) -> bytes:
-    """Give a policy with every key of this site's logs and recorders, without witnesses.
+    """Give a policy with every key of this site's logs and recorders, and the witnesses and
+    time-stamping authorities of the settings.
 
-    The keys come from the logs themselves. Raises ``NotFound`` while there is no log, and
-    ``DamageFound`` if its files are not whole.
+    The site's keys come from the logs themselves. Raises ``NotFound`` while there is no log,
+    ``DamageFound`` if its files are not whole, ``ConfigError`` if the settings are wrong.
     """
     with database.read() as orm:
         shards = list(orm.scalars(select(LogShard.shard).order_by(LogShard.opened_us)))
@@ -36,19 +45,52 @@ def write_policy(database: Database, settings: Settings) -> bytes:
         found = read_head(folder, origin_of(settings.site, shard))
         if found is not None:
             tiles[shard] = Tiles(folder, found[0].size)
-            lines += _line("log", _key_at(tiles[shard], KEY_PLACE))
+            lines += _line("log", _key_at(tiles[shard], KEY_PLACE, "log"))
     if not tiles:
         raise NotFound("There is no log yet: start `bidwitness keep` first.")
     for found_in, position in rosters:
         if found_in in tiles and position is not None:
-            lines += _line("recorder", _key_at(tiles[found_in], position))
-    lines += ["# No witness of another organisation is asked for.", "quorum none"]
+            lines += _line("recorder", _key_at(tiles[found_in], position, "recorder"))
+    lines += _others(read_trusted(settings.witnesses))
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def _key_at(tiles: Tiles, place: int) -> NoteKey | None:
+def announce_next_year(database: Database, settings: Settings, clock: Clock) -> bytes:
+    """Make the key of the coming year's log, have it logged in this year's, and give its lines.
+
+    So witnesses know it before the year begins. Raises ``ConfigError`` if the key cannot be made.
+    """
+    now = clock.utc_us()
+    shard = str(int(utc_day(now)[:4]) + 1)
+    name = origin_of(settings.site, shard)
+    key = open_signer(key_path(settings, shard), name, create=True).key
+    with database.write() as orm:
+        put_in_outbox(orm, f"roster:{name}", RosterEntry("log", str(key)), now)
+    return "".join(f"{line}\n" for line in ["", "# The coming year.", *_line("log", key)]).encode()
+
+
+def _others(trusted: Policy) -> list[str]:
+    """Give the lines about other organisations."""
+    lines: list[str] = []
+    for name, key in trusted.witnesses.items():
+        lines += _line(f"witness {name}", key)
+    for name, group in trusted.groups.items():
+        lines += ["", f"group {name} {group.needed} {' '.join(group.members)}"]
+    for name, certificates in trusted.timestamps.items():
+        body = ",".join(base64.b64encode(item).decode() for item in certificates)
+        lines += ["", f"# SHA-256 {hashlib.sha256(certificates[0]).hexdigest()}"]
+        lines += [f"timestamp {name} {body}"]
+    if trusted.quorum == NO_QUORUM:
+        lines += ["", "# No witness of another organisation is asked for."]
+    return [*lines, f"quorum {trusted.quorum}"]
+
+
+def _key_at(tiles: Tiles, place: int, role: str) -> NoteKey | None:
+    """Give the key that the log says came into use there, if it is of this role."""
     entry = read_entry(tiles.entry(place))
-    return read_key(entry.key) if isinstance(entry, RosterEntry) else None
+    if isinstance(entry, RosterEntry) and entry.role == role:
+        return read_key(entry.key)
+    return None
 
 
 def _line(kind: str, key: NoteKey | None) -> list[str]:

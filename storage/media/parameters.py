@@ -46,10 +46,23 @@ def _listed(nals: Sequence[bytes]) -> bytes:
 
 def _avc_sps(sps: bytes) -> tuple[int, int, int, int, int]:
     """Give width, height, chroma format and both depths above 8."""
+    return _read_avc_sps(BitReader(without_emulation(sps)[4:]), sps[1])[0]
+
+
+def skip_avc_to_vui(sps: bytes) -> tuple[BitReader, int]:
+    """Give a reader before ``vui_parameters_present_flag``, and ``pic_order_cnt_type``.
+
+    Raises ``DamageFound``.
+    """
     bits = BitReader(without_emulation(sps)[4:])
+    return bits, _read_avc_sps(bits, sps[1])[1]
+
+
+def _read_avc_sps(bits: BitReader, profile: int) -> tuple[tuple[int, int, int, int, int], int]:
+    """Read what stands before the VUI; the second is ``pic_order_cnt_type``."""
     chroma, luma_depth, chroma_depth, separate = 1, 0, 0, 0
     bits.ue()
-    if sps[1] in _HIGH:
+    if profile in _HIGH:
         chroma = bits.ue()
         separate = bits.take(1) if chroma == 3 else 0
         luma_depth, chroma_depth = bits.ue(), bits.ue()
@@ -81,7 +94,7 @@ def _avc_sps(sps: bytes) -> tuple[int, int, int, int, int]:
         width -= sub_x * (left + right)
         height -= sub_y * (2 - frames_only) * (top + bottom)
     _check_size(width, height)
-    return width, height, chroma & 3, luma_depth & 7, chroma_depth & 7
+    return (width, height, chroma & 3, luma_depth & 7, chroma_depth & 7), order
 
 
 def _skip_scaling(bits: BitReader, size: int) -> None:
@@ -122,8 +135,26 @@ def hevc_config(vps: Sequence[bytes], sps: Sequence[bytes], pps: Sequence[bytes]
     return PictureConfig(bytes(record), width, height)
 
 
-def _hevc_sps(payload: bytes, layers: int) -> tuple[int, int, int, int, int]:
+def skip_hevc_to_order(sps: bytes) -> tuple[BitReader, int]:
+    """Give a reader before ``log2_max_pic_order_cnt_lsb_minus4``, and the layers above the first.
+
+    Raises ``DamageFound``.
+    """
+    payload = without_emulation(sps)
+    if len(payload) < 15:
+        raise DamageFound("A parameter set ends too early.")
+    layers = payload[2] >> 1 & 7
     bits = BitReader(payload[15:])
+    _read_hevc_sps(bits, layers)
+    return bits, layers
+
+
+def _hevc_sps(payload: bytes, layers: int) -> tuple[int, int, int, int, int]:
+    return _read_hevc_sps(BitReader(payload[15:]), layers)
+
+
+def _read_hevc_sps(bits: BitReader, layers: int) -> tuple[int, int, int, int, int]:
+    """Read size, chroma format and both depths above 8."""
     shown = [(bits.take(1), bits.take(1)) for _ in range(layers)]
     if layers:
         bits.take(2 * (8 - layers))

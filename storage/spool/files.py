@@ -90,3 +90,19 @@ class SystemFiles:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def replace_file(files: Files, path: Path, data: bytes) -> None:
+    """Give a file new bytes: after a crash it has the old ones or these, and once this returns,
+    these. One writer at a time."""
+    draft = path.with_name(f".{path.name}.draft")
+    if draft.exists():
+        files.unlink(draft)
+    handle = files.create(draft)
+    try:
+        files.append(handle, data)
+        files.sync(handle)
+    finally:
+        files.close(handle)
+    files.rename(draft, path)
+    files.sync_dir(path.parent)

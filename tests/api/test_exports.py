@@ -14,9 +14,12 @@ import pytest
 from sqlalchemy import select
 from support.api import RunningApi, problem_of
 from support.attacks import edit_records, remanifest, swap
+from support.authorities import asking, opened_authority, policy_line
 from support.clock import FakeClock
 from support.footage import Reel, numbers_in
+from support.ledger_site import Site
 from support.session_desk import Desk
+from support.witnesses import Neighbours
 
 from bidwitness.celery import backlog, make_app
 from bidwitness.player.tasks import EXPORT, export
@@ -26,6 +29,7 @@ from bidwitness.storage.evidence.canonical import canonical
 from bidwitness.storage.evidence.merkle import hash_leaf, root
 from bidwitness.storage.evidence.note import read_checkpoint, read_note
 from bidwitness.storage.evidence.pieces import read_pieces
+from bidwitness.storage.evidence.policy import Policy, read_policy
 from bidwitness.storage.evidence.records import leaf_hash
 from bidwitness.storage.evidence.verify import verify_package
 from bidwitness.storage.footage import open_footage
@@ -39,7 +43,9 @@ from bidwitness.storage.index.models import (
 )
 from bidwitness.storage.jobs import Runner
 from bidwitness.storage.ledger.ledger import Ledger
+from bidwitness.storage.ledger.stamping import Stamper
 from bidwitness.storage.ledger.tiles import unpack
+from bidwitness.storage.ledger.tokens import check_token
 from bidwitness.storage.ledger.trust import write_policy
 from bidwitness.storage.sessions.seal import Sealer
 from bidwitness.storage.spool.files import SystemFiles
@@ -436,3 +442,44 @@ def test_the_log_is_there_for_everybody_to_read(sealed: Sealed) -> None:
             problem_of(client.get(f"/log/{nothing}"), 404, "not-found")
         assert client.get("/log/2023/tile/..%2f..%2f..%2fkeys/recorder.key").status_code == 404
         assert client.put("/log/2023/checkpoint", content=b"x").status_code in (403, 404, 405)
+
+
+def test_a_cosigned_and_stamped_session(sealed: Sealed, tmp_path: Path) -> None:
+    """From other organisations' services through the site's log into a stranger's verifier."""
+    sealed.grant("auditor", list(Medium), [Action.COPY, Action.REPLAY])
+    policy = signed_and_logged(sealed)
+    site = Site(sealed.api.database, sealed.api.parts.settings, sealed.clock)
+    near = Neighbours(site, tmp_path / "near", ("a", "b"), "group both all a b\nquorum both")
+    authority, certificate = opened_authority(tmp_path / "city", sealed.clock)
+    with near.path.open("ab") as file:
+        file.write(policy_line("city", certificate, "http://city.example"))
+    policy.write_bytes(write_policy(sealed.api.database, site.settings))
+    package = exported(sealed, "auditor", tmp_path)
+    bare = verify_package(package, policy, check_token=check_token)
+    assert (bare.exit_code, bare.problems, len(bare.unproven)) == (3, [], 2)
+    package.unlink()
+
+    near.introduce()
+    assert near.asking.ask_all() == 2
+    asked = asking(authority, sealed.clock)
+    stamper = Stamper(site.index, site.settings, sealed.clock, SystemFiles(), asked)
+    assert stamper.stamp_due() == 1
+    # The log goes on; the package has what was cosigned.
+    site.log()
+    report = verify_package(exported(sealed, "auditor", tmp_path), policy, check_token=check_token)
+    assert (report.exit_code, report.problems, report.unproven) == (0, [], [])
+    at = sealed.clock.utc_us()
+    assert report.logs[0]["witnesses"] == [{"name": n, "at": at // SECOND} for n in ("a", "b")]
+    assert [(stamp["name"], stamp["at"]) for stamp in report.stamps] == [("city", at)]
+    with sealed.api.client() as client:
+        cosigned = read_note(client.get("/log/2023/cosigned").content)
+        assert policy_of(policy).quorum_met(cosigned)
+        newest = read_note(client.get("/log/2023/checkpoint").content)
+        assert len(newest.signatures) == 1
+        near.asking.ask_all()
+        newest = read_note(client.get("/log/2023/checkpoint").content)
+        assert policy_of(policy).quorum_met(newest)
+
+
+def policy_of(path: Path) -> Policy:
+    return read_policy(path.read_bytes())

@@ -13,7 +13,7 @@ from support.factories import a_room, streams_of
 from support.simulator import running_simulator, small_camera
 
 from benchmarks import index as index_bench
-from benchmarks import live, replay, soak
+from benchmarks import kill, live, replay, soak
 from benchmarks.__main__ import BENCHMARKS, merge
 from benchmarks.plans import check_plans, questions
 from benchmarks.years import ROWS_A_DAY
@@ -67,6 +67,16 @@ def test_a_recorder_is_watched_for_growth(monkeypatch: pytest.MonkeyPatch) -> No
     figures = soak.measure_soak(1, 3)
     assert figures["soak.threads"] > 0 and figures["soak.memory_mb"] > 0
     assert {"soak.memory_mb_per_hour", "soak.handles_per_hour"} <= figures.keys()
+
+
+def test_recorders_are_killed_and_nothing_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kill, "SITES", 1)
+    monkeypatch.setattr(kill, "SHORT_S", (2.0, 3.0))
+    monkeypatch.setattr(kill, "LONG_SHARE", 0)
+    figures = kill.measure_kill(1, 1, 1)
+    assert figures["kill.kills"] == 1 and figures["kill.seed"] == 1
+    assert figures["kill.problems"] == 0 and figures["kill.frames"] > 25
+    assert figures["kill.bars_read"] > 0
 
 
 def test_every_benchmark_is_found_by_its_name_and_its_figures_are_merged(tmp_path: Path) -> None:

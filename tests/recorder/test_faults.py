@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
+from support.desk import Left
 from support.recording import (
     SECOND,
     Recording,
@@ -16,6 +18,8 @@ from support.recording import (
 from support.simulator import RunningSimulator, running_simulator, small_camera
 from support.wait import wait_until
 
+from bidwitness.simulator.stamps import read_sei
+from bidwitness.storage.media.boxes import read_fragment, read_samples, split_pieces
 from bidwitness.words import GapCause, Health
 
 FAULTS: dict[str, dict[str, object]] = {
@@ -71,6 +75,18 @@ def faulted(tmp_path_factory: pytest.TempPathFactory, simulator: RunningSimulato
             "another segment of each",
         )
     return running
+
+
+def readable_numbers(left: Left) -> list[int]:
+    """Give the numbers of the stored pictures that have not become noise, in their order."""
+    found: list[int] = []
+    for path in left.paths:
+        for piece in list(split_pieces([path.read_bytes()]))[1:]:
+            if read_fragment(piece.data).track == 1:
+                samples = read_samples(piece.data)
+                data = [piece.data[s.offset : s.offset + s.size] for s in samples]
+                found += [stamp.frame for body in data if (stamp := read_sei(body)) is not None]
+    return found
 
 
 def gaps(faulted: Recording, name: str, medium: str = "all") -> list[tuple[str, float]]:
@@ -139,9 +155,24 @@ def test_bad_stamps_lose_no_frame_and_bend_no_instant(faulted: Recording, name: 
     assert late[-1] <= 120_000
 
 
-def test_garbage_is_survived(faulted: Recording) -> None:
-    left = faulted.left("garbage_main")
-    assert left.segments[-1].end - left.segments[0].start > 14 * SECOND
+def test_garbage_costs_what_was_garbage_and_what_is_stated(faulted: Recording) -> None:
+    """Noise in good packets is kept as it came, or the connection ends. Around it nothing is lost."""
+    numbers = readable_numbers(faulted.left("garbage_main"))
+    assert numbers == sorted(set(numbers))
+    holes = [(a, b) for a, b in pairwise(numbers) if b != a + 1]
+    first, last = holes[0][0], holes[-1][1]
+    assert last - first < 25 * 9 and numbers[-1] > last + 25
+    # Two seconds were noise, and the key frame to begin again with may be a second away.
+    lost_s = sum(b - a - 1 for a, b in holes) / 25 - 3
+    assert sum(length for _, length in gaps(faulted, "garbage")) >= lost_s
+
+
+def test_a_camera_whose_clock_is_set_is_told_apart_from_ours(faulted: Recording) -> None:
+    """Its sender reports name another time from then on; where its footage lies does not change."""
+    anchors = [anchor for s in faulted.left("skew_main").segments for anchor in s.anchors]
+    off = [a.camera_us - a.recorder_us for a in anchors if a.camera_us is not None]
+    assert abs(off[0]) <= 120_000 and abs(off[-1] - 90 * SECOND) <= 120_000
+    assert all(min(abs(by), abs(by - 90 * SECOND)) <= 120_000 for by in off)
 
 
 def test_another_size_goes_on_in_the_same_run(faulted: Recording) -> None:

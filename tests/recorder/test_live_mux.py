@@ -8,7 +8,7 @@ from itertools import pairwise
 import av
 import numpy as np
 import pytest
-from support.clips import TICK, aac_packets, make_clip, picture_number
+from support.clips import TICK, aac_packets, first_slice, make_clip, picture_number
 from support.clock import FakeClock
 from support.stored import decode
 
@@ -110,7 +110,7 @@ def test_sound_that_is_not_g711() -> None:
 def test_parameter_sets_of_their_own_belong_to_the_next_picture() -> None:
     packets = pictures(frames=30)
     first = packets[0]
-    at = first.data.find(b"\0\0\1\x65")
+    at = first_slice(first.data)
     head = Packet(0, first.data[:at], first.pts, first.dts, 0, True, 0)
     rest = Packet(0, first.data[at:], first.pts, first.dts, TICK, True, 0)
     mux = PictureMux(SourceTrack(Medium.PICTURE, "h264", 90_000))

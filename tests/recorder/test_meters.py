@@ -2,7 +2,7 @@
 
 import pytest
 
-from bidwitness.recorder.meters import GopMeter, RateWatch
+from bidwitness.recorder.meters import GopMeter, LossMeter, RateWatch
 from bidwitness.recorder.packets import Packet
 
 SECOND = 1_000_000
@@ -119,3 +119,33 @@ def test_the_meter_counts_pictures_of_one_track_and_bytes_of_all() -> None:
     for number in range(50):
         meter.count(Packet(number % 2, b"x" * 125, 0, 0, 0, True, 0), 0)
     assert meter.read(SECOND) == (2500, 50)
+
+
+def test_lost_packets_are_a_share_of_the_last_minutes() -> None:
+    meter = LossMeter()
+    for second in range(10):
+        meter.look(second * 400, 0, second * SECOND)
+        assert (meter.ppm, meter.high) == (None, None), "too little is known"
+    meter.look(4000, 0, 10 * SECOND)
+    assert (meter.ppm, meter.high) == (0, False)
+    lost = 0
+    for second in range(11, 60):
+        lost += 1
+        meter.look(second * 400, lost, second * SECOND)
+    assert meter.ppm is not None and 1500 < meter.ppm < 2500 and meter.high
+    for second in range(60, 140):
+        meter.look(second * 400, lost, second * SECOND)
+    assert (meter.ppm, meter.high) == (0, False)
+    meter.begin()
+    assert meter.ppm is None
+
+
+def test_a_few_lost_packets_are_high_only_where_it_was_high_before() -> None:
+    meter, worse = LossMeter(), LossMeter()
+    for second in range(200):
+        # One of 2,500 all the time; the other first lost one of a hundred.
+        meter.look(second * 2500, second, second * SECOND)
+        early = 25 * min(second, 60)
+        worse.look(second * 2500, second + early, second * SECOND)
+    assert meter.high is False
+    assert worse.ppm is not None and 200 < worse.ppm < 1000 and worse.high is True

@@ -85,3 +85,18 @@ def test_gstreamers_server(tmp_path: Path) -> None:
             running.wait_for_segments(2)
         check(running, "gst")
         check(running, "gst2")
+
+
+def test_streams_are_within_a_tenth_of_a_second(
+    recorded: Recording, simulator: RunningSimulator
+) -> None:
+    """The same frame of all cameras, main and sub, lies at the same instant of ours."""
+    late_us = simulator.status()["late_us"]
+    walls = [
+        {frame.stamp.frame: frame.wall_us for frame in assert_every_frame(recorded.left(stream), 2)}
+        for stream in recorded.workers
+    ]
+    common = set.intersection(*(set(wall) for wall in walls))
+    assert len(common) > 100
+    spreads = [max(w[frame] for w in walls) - min(w[frame] for w in walls) for frame in common]
+    assert max(spreads) <= 100_000 + late_us, f"apart by up to {max(spreads)} µs"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.clips import make_clip, picture_number
+from support.clips import first_slice, make_clip, picture_number
 from support.desk import UTC0, Desk
 from support.fake_source import FRAME_US, START_US, FakeCamera, during, stamped, without
 from support.stored import decode, ffmpeg_words
@@ -191,7 +191,7 @@ def test_parameter_sets_in_a_packet_of_their_own_belong_to_the_next(tmp_path: Pa
     split: list[Packet] = []
     for packet in camera.packets():
         if packet.key:
-            at = packet.data.index(b"\0\0\1\x65")
+            at = first_slice(packet.data)
             split.append(replace(packet, data=packet.data[:at]))
             packet = replace(packet, data=packet.data[at:], arrived_us=packet.arrived_us + 100)
         split.append(packet)
@@ -256,7 +256,7 @@ def test_another_picture_size_has_another_init_in_the_same_run(tmp_path: Path, a
         if packet.track == 0 and number >= 50:
             packet = replace(packet, data=smaller[number].data)
             if apart and packet.key:
-                at = packet.data.index(b"\0\0\1\x65")
+                at = first_slice(packet.data)
                 packets.append(replace(packet, data=packet.data[:at]))
                 packet = replace(packet, data=packet.data[at:])
         packets.append(packet)

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from support.simulator import RunningSimulator, running_simulator, small_camera
@@ -17,7 +15,7 @@ from bidwitness.addresses import CameraAddress, parse_camera_address
 from bidwitness.clock import SystemClock
 from bidwitness.errors import BidWitnessError, CameraError, InvalidInput
 from bidwitness.recorder.packets import SourceLost
-from bidwitness.recorder.source import RtspOpener, RtspSource
+from bidwitness.recorder.source import RtspOpener
 from bidwitness.words import GapCause, Medium
 
 PASSWORD = "p@:/#?密 码"
@@ -132,10 +130,11 @@ def test_not_a_camera(data: bytes, message: str) -> None:
 
 
 def test_a_microphone_alone_is_refused() -> None:
-    streams = SimpleNamespace(video=(), audio=(object(),))
-    container: Any = SimpleNamespace(streams=streams)
-    with pytest.raises(CameraError, match="give the address of a stream that has a picture too"):
-        RtspSource(container, "192.0.2.7", SystemClock(), with_sound=True)
+    sdp = b"m=audio 0 RTP/AVP 8\r\na=control:1\r\n"
+    described = b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Length: %d\r\n\r\n%s" % (len(sdp), sdp)
+    with answering(described) as port:
+        said = refusal(parse_camera_address(f"rtsp://127.0.0.1:{port}/x"))
+    assert "give the address of a stream that has a picture too" in said
 
 
 def test_loopback_is_refused_outside_tests(simulator: RunningSimulator) -> None:

@@ -70,6 +70,7 @@ OURS = {
         camera("long-gop", gop_seconds=8),
         camera("udp"),
         camera("login", auth="either", **LOGIN),
+        camera("sha256", auth="sha256", **LOGIN),
         camera("basic", auth="basic", **LOGIN),
         camera("resized", join="now"),
     )
@@ -93,7 +94,6 @@ THEIRS = {
         camera("mute", sound="none"),
     )
 }
-REFUSED = (camera("sha256", auth="sha256", **LOGIN),)
 # Each as (server, camera); those with a certificate of their own are servers of their own.
 MATRIX = {
     **{("ours", name): spec for name, spec in OURS.items()},
@@ -113,7 +113,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def servers(certificate: Path) -> Iterator[Servers]:
     tls = [camera("tls")]
     with (
-        running_simulator([*OURS.values(), *REFUSED]) as ours,
+        running_simulator([*OURS.values()]) as ours,
         running_gst_cameras([*THEIRS.values()]) as gst,
         running_simulator(tls, options=["--certificate", str(certificate)]) as ours_tls,
         running_gst_cameras(tls, certificate=certificate) as gst_tls,
@@ -169,10 +169,10 @@ def test_every_frame_is_stored(recorded: Recording, which: tuple[str, str]) -> N
             key=lambda one: one[1].wall[1] - one[1].wall[0],
         )
         offsets = sound_offsets_us(path, record)
-        # Before its first report libav guesses how GStreamer's tracks belong together: on a busy
-        # machine sound may then begin late, which is stated, or be off.
-        assert theirs or (offsets and max(map(abs, offsets)) <= 80_000), f"{stream}: {offsets}"
-        assert [gap for gap in left.gaps if not theirs or gap.medium != "sound"] == []
+        # Until its first reports GStreamer's tracks are put together by what PLAY and arrival say.
+        limit_us = 150_000 if theirs else 80_000
+        assert offsets and max(map(abs, offsets)) <= limit_us, f"{stream}: {offsets}"
+        assert left.gaps == []
 
 
 def test_pcm_is_kept_to_the_last_bit(recorded: Recording) -> None:
@@ -242,14 +242,8 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
     OPEN(address, with_sound=True).close()
 
 
-@pytest.mark.parametrize(
-    ("name", "fix"),
-    [
-        ("basic", "Switch it to Digest, or use rtsps://, or allow Basic in clear"),
-        ("sha256", "Let it offer Digest with MD5 as well"),
-    ],
-)
-def test_a_login_that_is_refused(servers: Servers, name: str, fix: str) -> None:
+def test_a_login_that_would_go_in_clear_is_refused(servers: Servers) -> None:
     with pytest.raises(BidWitnessError) as caught:
-        OPEN(parse_camera_address(servers["ours"].url(name)), with_sound=True)
-    assert fix in caught.value.detail and PASSWORD not in caught.value.detail
+        OPEN(parse_camera_address(servers["ours"].url("basic")), with_sound=True)
+    assert "Switch it to Digest, or use rtsps://" in caught.value.detail
+    assert PASSWORD not in caught.value.detail

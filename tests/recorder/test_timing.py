@@ -104,3 +104,35 @@ def test_a_camera_without_a_calendar_has_no_time() -> None:
     for nonsense in (-2_208_988_800_000_000, 0, 2**62):
         wall.observe(RUN_BASE_US, 1_000_000, nonsense)
     assert wall.camera_us(RUN_BASE_US) is None
+
+
+def test_a_night_of_drift_with_the_wrap_in_it_ends_where_time_does() -> None:
+    """14 hours of a camera whose clock is off by 150 ppm, whose RTP count wraps after 13 h 15 m,
+    on a network that jitters: file ticks and instants follow real time, and nothing is bent."""
+    for ppm in (-150, 150):
+        run = RunTimer((90_000,), 0, UTC)
+        start, step_us = 2**32 - 13 * 3600 * 90_000, 500_000
+        last_wall = None
+        for number in range(14 * 3600 * 2):
+            made_us = number * step_us
+            stamp = (start + made_us * 9 // 100 * (1_000_000 + ppm) // 1_000_000) % 2**32
+            arrived = 1_000_000 + made_us + (number * 7919 % 13) * 3_000
+            ticks = run.place(0, stamp, arrived)
+            run.observe(ticks, arrived, None)
+            wall = run.wall.recorder_us(run.file_us(0, ticks))
+            assert abs(wall - (UTC + 1_000_000 + made_us)) <= 60_000, (ppm, number)
+            assert last_wall is None or abs(wall - last_wall - step_us) <= 40_000
+            last_wall = wall
+        assert run.corrected == 0
+
+
+def test_a_camera_that_sets_its_clock_moves_no_instant_of_ours() -> None:
+    wall = WallClock(UTC)
+    for number in range(500):
+        file_us = RUN_BASE_US + number * FRAME_US
+        set_to = 3_600_000_000 if number >= 250 else 0
+        wall.observe(file_us, 1_000_000 + number * FRAME_US, UTC + number * FRAME_US + set_to)
+        assert wall.recorder_us(file_us) == UTC + 1_000_000 + number * FRAME_US
+    before, after = RUN_BASE_US + 249 * FRAME_US, RUN_BASE_US + 250 * FRAME_US
+    assert wall.camera_us(before) == UTC + 249 * FRAME_US
+    assert wall.camera_us(after) == UTC + 250 * FRAME_US + 3_600_000_000

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,9 @@ class _Played:
             if number % 15 == 0:
                 self._stage.writer.work()
 
+    def reception(self) -> None:
+        """It has no network."""
+
     def hurry(self, urgent: Callable[[], bool]) -> None:
         self._source.hurry(urgent)
 
@@ -167,6 +171,25 @@ def test_a_wrong_setting_is_said_and_harms_nothing_else(tmp_path: Path, error: E
     stage.run(error)
     assert states[0].state is Health.OFFLINE and states[0].cause is GapCause.OFFLINE
     assert states[0].message == str(error)
+
+
+def test_a_picture_that_cannot_be_kept_any_more_is_a_gap_from_where_it_ends(
+    tmp_path: Path,
+) -> None:
+    """The camera's parameters become nonsense in mid-run: what was not finished is missing too."""
+    stage = Stage(tmp_path)
+    camera = FakeCamera(seconds=6, sound=None)
+
+    class Nonsense(FakeSource):
+        def packets(self) -> Iterator[Packet]:
+            yield from camera.packets()[:60]
+            stage.clock.advance(400_000)
+            raise CameraError("The camera's picture cannot be kept.")
+
+    left = stage.run(Nonsense(camera), FakeSource(FakeCamera(seconds=4, sound=None)))
+    items = sorted([*left.segments, *left.gaps], key=lambda item: item.start)
+    assert all(after.start - before.end <= 1 for before, after in pairwise(items))
+    assert causes(left, stage)[0][:2] == ("offline", 2.4)
 
 
 def test_a_login_never_shows_in_messages(tmp_path: Path) -> None:
@@ -273,21 +296,84 @@ def test_new_settings_are_dialled_at_once_and_cuts_without_dialling(tmp_path: Pa
     assert causes(left, stage)[0][0] == "source_changed"
 
 
-def test_a_clock_that_is_set_begins_a_new_run(tmp_path: Path) -> None:
-    stage = Stage(tmp_path)
-    stepped = []
+HOUR_S = 3600
+
+
+def set_after(stage: Stage, seconds: float, by_s: int, *, seen: bool = True) -> None:
+    """Have the system clock set while the camera sends. ``seen``: it is noticed at once."""
+    begun_us = stage.clock.monotonic_us()
 
     def look(packet: Packet) -> None:
-        if stage.clock.utc_us() - stage.started_us > 5 * SECOND and not stepped:
-            stage.clock.step(3600 * SECOND)
-            stepped.append(stage.anchor.check())
+        passed = stage.clock.monotonic_us() - begun_us
+        if passed > seconds * SECOND and not stage.anchor.steps and not done:
+            stage.clock.step(by_s * SECOND)
+            done.append(stage.anchor.check() if seen else None)
 
+    done: list[int | None] = []
     stage.each = look
+
+
+@pytest.mark.parametrize("by_s", [HOUR_S, -HOUR_S], ids=["forward", "back"])
+def test_a_clock_that_is_set_begins_a_new_run(tmp_path: Path, by_s: int) -> None:
+    stage = Stage(tmp_path)
+    stage.dialling_us = 300_000
+    set_after(stage, 5, by_s)
     left = stage.run(FakeSource(FakeCamera(seconds=9)), FakeSource(FakeCamera(seconds=5)))
-    assert stepped == [3600 * SECOND]
+    assert stage.anchor.stepped_us == by_s * SECOND
     cause, start, end = causes(left, stage)[0]
-    assert (cause, start) == ("clock", 5.0) or (cause == "clock" and 5 <= start < 5.2)
-    assert 3605 <= end < 3605.3
+    # The gap is what was lost by the new clock; set forward, that includes what the clock left out.
+    lost_us = round((end - start) * SECOND) - max(0, by_s) * SECOND
+    assert cause == "clock" and 250_000 <= lost_us <= 600_000
+    assert abs(end - (5.3 + by_s)) < 0.4
+    old, new = left.segments[1], left.segments[2]
+    assert old.run != new.run and stage.at(old.start) < 6
+    assert stage.at(new.start) == end
+
+
+@pytest.mark.parametrize("by_s", [HOUR_S, -HOUR_S], ids=["forward", "back"])
+def test_a_camera_lost_as_the_clock_is_set_is_a_gap_by_the_new_clock(
+    tmp_path: Path, by_s: int
+) -> None:
+    """The connection breaks before the step is noticed, and nobody answers for a while."""
+    stage = Stage(tmp_path)
+    states = []
+    set_after(stage, 4.9, by_s, seen=False)
+
+    def wait(seconds: float) -> None:
+        stage.anchor.check()
+        states.append(stage.worker.state().state)
+        stage._wait(seconds)
+
+    stage.worker._pause = wait
+    nobody = [CameraError("no")] * 4
+    left = stage.run(FakeSource(FakeCamera(seconds=5)), *nobody, FakeSource(FakeCamera(seconds=4)))
+    # Before the camera was lost its footage was fresh; then it is not, whatever the clock says.
+    assert Health.OFFLINE in states and Health.OK not in states[3:9]
+    found = causes(left, stage)
+    missing = [(start, end) for cause, start, end in found if cause in ("network", "offline")]
+    first, last = missing[0][0], max(end for _, end in missing)
+    assert last - first - max(0, by_s) >= 9
+
+
+def test_a_restart_after_the_clock_was_set_back_states_its_downtime(tmp_path: Path) -> None:
+    first = Stage(tmp_path)
+    set_after(first, 5, -HOUR_S)
+    first.run(FakeSource(FakeCamera(seconds=9)), FakeSource(FakeCamera(seconds=5)))
+    first.clock.sleep(20)
+    second = Stage(tmp_path, first.clock)
+    left = second.run(FakeSource(FakeCamera(seconds=5)))
+    _, start, end = next(gap for gap in causes(left, first) if gap[0] == "recorder_down")
+    assert 20 <= end - start <= 22
+
+
+def test_a_clock_set_back_while_nobody_recorded_hides_no_later_gap(tmp_path: Path) -> None:
+    first = Stage(tmp_path)
+    first.run(FakeSource(FakeCamera(seconds=5)))
+    first.clock.step(-HOUR_S * SECOND)
+    second = Stage(tmp_path, first.clock)
+    left = second.run(*[CameraError("no")] * 3, FakeSource(FakeCamera(seconds=5)))
+    begun = first.at(second.started_us)
+    assert [gap for gap in causes(left, first) if gap[1] == begun and gap[0] == "offline"]
 
 
 def test_two_recorders_never_write_one_stream(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The writer under trouble: a full or failing disk, a disk that is too slow, and what is stated."""
 
 import errno
+import hashlib
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from support.fake_source import START_US, FakeCamera
 from support.stored import decode, ffmpeg_words
 
 from bidwitness.recorder.values import ALL, GapNote
-from bidwitness.storage.evidence.records import check_record
+from bidwitness.storage.evidence.records import GapFacts, SegmentFacts, check_record
 from bidwitness.storage.spool.files import SystemFiles
 from bidwitness.storage.spool.reading import open_segments, read_range
 from bidwitness.words import GapCause
@@ -24,6 +25,8 @@ class FailingFiles(SystemFiles):
 
     def __init__(self) -> None:
         self.failing: tuple[str, ...] = ()
+        # So many writes are still torn, whatever ``failing`` says.
+        self.tears = 0
 
     def _check(self, what: str) -> None:
         if what in self.failing:
@@ -34,8 +37,11 @@ class FailingFiles(SystemFiles):
         return super().create(path)
 
     def append(self, handle: int, data: bytes) -> None:
-        if "append" in self.failing:
+        if "append" in self.failing or self.tears:
             super().append(handle, data[: len(data) // 2])
+        if self.tears:
+            self.tears -= 1
+            raise OSError(errno.ENOSPC, "No space left on device")
         self._check("append")
         super().append(handle, data)
 
@@ -88,6 +94,43 @@ def test_a_failing_disk_is_a_gap_and_everything_before_it_is_kept(
     assert ffmpeg_words(left.joined()) == ""
 
 
+def files_agree(desk: Desk) -> None:
+    """Each file is the one that its record describes."""
+    left = desk.left()
+    for path, record in zip(left.paths, left.segments, strict=True):
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == record.file.sha256
+
+
+@pytest.mark.parametrize("at_s", [1.5, 2.0, 3.5])
+def test_a_file_that_was_torn_once_is_cut_before_it_is_closed(tmp_path: Path, at_s: float) -> None:
+    """The disk had room again a moment later: the segment's end comes to files that are torn."""
+    files = FailingFiles()
+    camera = FakeCamera(seconds=9)
+    desk = Desk.on(tmp_path, files)
+    segmenter = desk.segmenter(camera.tracks, segment_s=2)
+    torn = False
+    for packet in camera.packets():
+        if not torn and packet.arrived_us - START_US >= at_s * SECOND:
+            files.tears, torn = 1, True
+        desk.play(segmenter, [packet])
+        if (packet.arrived_us - START_US) % 200_000 < 20_000:
+            desk.writer.work()
+    desk.finish(segmenter)
+    left = desk.left()
+    assert torn and files.tears == 0
+    chain_holds(desk)
+    files_agree(desk)
+    assert left.others == []
+    items = sorted([*left.segments, *(g for g in left.gaps if g.medium == "all")], key=_start)
+    assert {"disk"} == {item.cause for item in items if isinstance(item, GapFacts)}
+    assert all(abs(after.start - before.end) <= 1 for before, after in pairwise(items))
+    assert items[0].start == UTC0 and items[-1].end == UTC0 + 9 * SECOND
+
+
+def _start(item: SegmentFacts | GapFacts) -> int:
+    return item.start
+
+
 def test_a_gap_that_could_not_be_journalled_is_journalled_later(tmp_path: Path) -> None:
     files = FailingFiles()
     desk = Desk.on(tmp_path, files)
@@ -107,8 +150,9 @@ def test_a_gap_that_could_not_be_journalled_is_journalled_later(tmp_path: Path) 
     chain_holds(desk)
 
 
-def test_a_disk_that_is_too_slow_is_a_gap_of_the_writer(tmp_path: Path) -> None:
-    camera = FakeCamera(seconds=12)
+@pytest.mark.parametrize("sound", ["pcm_alaw", None])
+def test_a_disk_that_is_too_slow_is_a_gap_of_the_writer(tmp_path: Path, sound: str | None) -> None:
+    camera = FakeCamera(seconds=12, sound=sound)
     desk = Desk.on(tmp_path, limit=30_000)
     segmenter = desk.segmenter(camera.tracks, segment_s=2)
     packets = camera.packets()
@@ -124,6 +168,10 @@ def test_a_disk_that_is_too_slow_is_a_gap_of_the_writer(tmp_path: Path) -> None:
     assert gap.cause == "writer"
     assert left.segments[-1].start == gap.end
     assert max(s.end for s in left.segments if s.start < gap.start) == gap.start
+    for path, record in zip(left.paths, left.segments, strict=True):
+        # A segment says no more of itself than there is.
+        (picture,) = [media for media in record.media if media.track == 1]
+        assert abs(record.end - record.start - picture.dur * 100 // 9) <= 1, path
     chain_holds(desk)
     assert ffmpeg_words(left.joined()) == ""
 
@@ -148,6 +196,28 @@ def test_what_is_written_is_durable_within_two_seconds_and_readable_at_once(
         assert now - table.wall_of(last.track, last.end) <= 800_000
         assert len(read_range(tmp_path, segment.path, last.offset, last.size)) == last.size
     desk.finish(segmenter)
+
+
+@pytest.mark.parametrize("sound", ["pcm_alaw", "aac"])
+def test_a_killed_process_would_lose_less_than_a_second_of_sound(
+    tmp_path: Path, sound: str
+) -> None:
+    """What is in the files outlives the process; AAC's packets are longer than G.711's."""
+    camera = FakeCamera(seconds=6, sound=sound)
+    desk = Desk.on(tmp_path)
+    segmenter = desk.segmenter(camera.tracks, segment_s=60)
+    for packet in camera.packets():
+        desk.play(segmenter, [packet])
+        now = desk.clock.utc_us()
+        if now - UTC0 < 2 * SECOND:
+            continue
+        # As often as the writer's thread does.
+        if (now - UTC0) % 200_000 < 20_000:
+            desk.writer.work()
+        (segment,) = open_segments(tmp_path, STREAM)
+        last = [f for f in segment.table.fragments if f.place.track == 2][-1]
+        until = segment.table.as_segment_table().wall_of(2, last.place.end)
+        assert now - until <= 850_000
 
 
 def test_a_run_of_nothing_leaves_nothing(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ TICK = 90_000 // FPS
 
 @dataclass(frozen=True)
 class CodedPicture:
-    """An access unit in Annex B, as RTSP gives it. Times in 1/90000 s."""
+    """An access unit, NAL units behind their lengths. Times in 1/90000 s."""
 
     data: bytes
     pts: int
@@ -59,8 +59,32 @@ def make_clip(
 def _coded(packet: av.Packet) -> CodedPicture:
     assert packet.pts is not None and packet.dts is not None
     return CodedPicture(
-        bytes(packet), packet.pts * TICK, packet.dts * TICK, bool(packet.is_keyframe)
+        with_lengths(bytes(packet)), packet.pts * TICK, packet.dts * TICK, bool(packet.is_keyframe)
     )
+
+
+def with_lengths(data: bytes) -> bytes:
+    """Give an Annex B access unit with each NAL unit behind its length."""
+    nals = [nal.rstrip(b"\0") for nal in data.split(b"\0\0\1")[1:]]
+    return b"".join(len(nal).to_bytes(4) + nal for nal in nals if nal)
+
+
+def with_start_codes(data: bytes) -> bytes:
+    """Give what ``with_lengths`` was given."""
+    out, at = [], 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4])
+        out.append(b"\0\0\0\1" + data[at + 4 : at + 4 + size])
+        at += 4 + size
+    return b"".join(out)
+
+
+def first_slice(data: bytes) -> int:
+    """Give where the first NAL unit of an H.264 key frame begins that is a slice."""
+    at = 0
+    while data[at + 4] & 0x1F != 5:
+        at += 4 + int.from_bytes(data[at : at + 4])
+    return at
 
 
 def _picture(number: int, width: int, height: int) -> np.ndarray:

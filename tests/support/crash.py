@@ -8,6 +8,7 @@ written. ``kill -9`` alone therefore proves nothing about durability; this does.
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from random import Random
 
 from bidwitness.storage.spool.files import SystemFiles
 
@@ -76,6 +77,10 @@ class RecordingFiles(SystemFiles):
         super().sync_dir(path)
         self.steps.append(Step("sync_dir", path))
 
+    def received(self, at_us: int) -> None:
+        """Write down up to which instant footage has come."""
+        self.steps.append(Step("received", Path(), size=at_us))
+
     def promise(self, until_us: int | None) -> None:
         """Write down what is claimed to be durable at this moment."""
         self.steps.append(Step("promise", Path(), size=until_us or 0))
@@ -89,6 +94,8 @@ class Crash(Enum):
     BYTES = (False, 2)
     TORN = (True, 1)
     EVERYTHING = (True, 2)
+    # Each folder's names and each file's bytes have a fate of their own.
+    MIXED = (None, None)
 
 
 @dataclass
@@ -106,6 +113,7 @@ class Disk:
     live_dirs: set[Path] = field(default_factory=set)
     durable_dirs: set[Path] = field(default_factory=set)
     promised_us: int = 0
+    received_us: int = 0
 
     def do(self, step: Step) -> None:
         path = step.path
@@ -128,6 +136,8 @@ class Disk:
             del self.live[path]
         elif step.kind == "sync_dir":
             self._sync_dir(path)
+        elif step.kind == "received":
+            self.received_us = step.size
         else:
             self.promised_us = max(self.promised_us, step.size)
 
@@ -136,15 +146,29 @@ class Disk:
         self.durable |= {p: i for p, i in self.live.items() if p.parent == folder}
         self.durable_dirs |= {d for d in self.live_dirs if d.parent == folder}
 
-    def leave(self, crash: Crash, old: Path, new: Path) -> None:
-        """Lay out under ``new`` what a crash would leave under ``old``."""
+    def leave(self, crash: Crash, old: Path, new: Path, dice: Random | None = None) -> None:
+        """Lay out under ``new`` what a crash would leave under ``old``. ``dice``: for ``MIXED``."""
         names_kept, halves = crash.value
-        dirs = self.live_dirs if names_kept else self.durable_dirs
+        dirs, names = self._names(names_kept, dice or Random(0))
         for folder in sorted(dirs):
             (new / folder.relative_to(old)).mkdir(parents=True, exist_ok=True)
-        for path, inode in (self.live if names_kept else self.durable).items():
+        for path, inode in names.items():
             target = new / path.relative_to(old)
             if not target.parent.is_dir():
                 continue  # its folder was lost
             unsynced = len(inode.data) - inode.synced
-            target.write_bytes(inode.data[: inode.synced + unsynced * halves // 2])
+            if halves is None:
+                kept = (dice or Random(0)).choice((0, unsynced, unsynced * 2 // 3))
+            else:
+                kept = unsynced * halves // 2
+            target.write_bytes(inode.data[: inode.synced + kept])
+
+    def _names(self, kept: bool | None, dice: Random) -> tuple[set[Path], dict[Path, _Inode]]:
+        if kept is not None:
+            return (self.live_dirs, self.live) if kept else (self.durable_dirs, self.durable)
+        folders = sorted({path.parent for path in (*self.live, *self.durable)})
+        fates = {folder: dice.random() < 0.5 for folder in folders}
+        names = {p: i for p, i in self.durable.items() if not fates[p.parent]}
+        names |= {p: i for p, i in self.live.items() if fates[p.parent]}
+        unsure = sorted(self.live_dirs - self.durable_dirs)
+        return self.durable_dirs | {d for d in unsure if dice.random() < 0.5}, names

@@ -35,6 +35,8 @@ class Desk:
     clock: FakeClock
     writer: VolumeWriter
     sink: StreamSink
+    # How much later than ``UTC0`` it begins.
+    later_us: int = 0
 
     @classmethod
     def on(
@@ -42,9 +44,10 @@ class Desk:
         volume: Path,
         files: Files | None = None,
         limit: int = 64 << 20,
+        later_us: int = 0,
         measure: Callable[[Path], VolumeRoom] = room_on,
     ) -> "Desk":
-        clock = FakeClock(UTC_START, FIRST_ARRIVAL)
+        clock = FakeClock(UTC_START + later_us, FIRST_ARRIVAL)
         seam = files or SystemFiles()
         writer = VolumeWriter(
             volume,
@@ -55,7 +58,7 @@ class Desk:
             limit_bytes=limit,
             measure=measure,
         )
-        return cls(volume, seam, clock, writer, writer.sink(STREAM))
+        return cls(volume, seam, clock, writer, writer.sink(STREAM), later_us)
 
     def segmenter(
         self,
@@ -69,7 +72,7 @@ class Desk:
             tracks,
             self.sink,
             segment_us=int(segment_s * 1e6),
-            utc_minus_monotonic=OFFSET,
+            utc_minus_monotonic=OFFSET + self.later_us,
             sound_wanted=sound_wanted,
             missing=missing,
         )

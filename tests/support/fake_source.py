@@ -136,6 +136,9 @@ class FakeSource:
         yield from self._packets
         raise SourceLost("the fake camera has ended", self._cause)
 
+    def reception(self) -> None:
+        """It has no network to lose anything."""
+
     def hurry(self, urgent: Callable[[], bool]) -> None:
         """It is never late."""
 

@@ -15,7 +15,6 @@ import av
 from support.clips import TICK, Clip, CodedPicture, aac_packets, make_clip, picture_number
 
 from bidwitness.ids import new_id
-from bidwitness.recorder.nal import config_of, parse_access_unit
 from bidwitness.storage.evidence.canonical import JsonValue, canonical
 from bidwitness.storage.evidence.merkle import hash_leaf, root
 from bidwitness.storage.evidence.records import (
@@ -37,6 +36,7 @@ from bidwitness.storage.index.models import FragmentTable, Init, Record, Run, Se
 from bidwitness.storage.media.boxes import read_init, split_pieces
 from bidwitness.storage.media.fragments import Sample, write_fragment
 from bidwitness.storage.media.init import TrackSpec, write_init
+from bidwitness.storage.media.nal import parse_access_unit, picture_config
 from bidwitness.storage.spool.blob import Fragment, SegmentTable, WallPoint, encode_table
 from bidwitness.storage.spool.journal import encode_line
 from bidwitness.storage.spool.layout import SegmentName, journal_path, segment_path
@@ -222,7 +222,7 @@ class Reel:
 
     def _init(self) -> bytes:
         unit = parse_access_unit(self.pictures[0].data, "h264")
-        config = config_of(unit.sets, "h264")
+        config = picture_config(unit.sets, "h264")
         tracks = [
             TrackSpec(
                 *(1, Medium.PICTURE, "avc1", 90_000, config.record),

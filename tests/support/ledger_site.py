@@ -14,8 +14,8 @@ from bidwitness.storage.index.alarms import open_alarm
 from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import Outbox
-from bidwitness.storage.ledger.ledger import STOPPED, SUBJECT, Ledger, origin_of
-from bidwitness.storage.ledger.shard import read_head
+from bidwitness.storage.ledger.ledger import STOPPED, SUBJECT, Ledger
+from bidwitness.storage.ledger.shard import origin_of, read_head
 from bidwitness.storage.ledger.tiles import Tiles
 from bidwitness.storage.spool.files import SystemFiles
 

@@ -52,7 +52,8 @@ class TapCamera:
     def send(self, frames: int) -> None:
         """Send pictures with the sound that goes with them."""
         pictures = make_clip(frames=FRAMES, gop=25, size=64).pictures
-        filler = b"\0\0\1\x0c" + b"\xff" * self.padding + b"\x80" if self.padding else b""
+        filler = b"\x0c" + b"\xff" * self.padding + b"\x80" if self.padding else b""
+        filler = len(filler).to_bytes(4) + filler if filler else b""
         for _ in range(frames):
             unit = pictures[self.frame % FRAMES]
             at = self.frame * TICK

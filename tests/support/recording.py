@@ -18,7 +18,7 @@ from bidwitness.recorder.anchor import ClockAnchor
 from bidwitness.recorder.source import RtspOpener
 from bidwitness.recorder.status import StreamState
 from bidwitness.recorder.worker import Desk, StreamWorker
-from bidwitness.recorder.writer import VolumeWriter
+from bidwitness.recorder.writer import LIMIT_BYTES, VolumeWriter
 from bidwitness.simulator.bars import read_bars
 from bidwitness.simulator.signals import find_beeps, is_flash
 from bidwitness.simulator.spec import LOOP_FRAMES
@@ -26,7 +26,7 @@ from bidwitness.simulator.stamps import FrameStamp, read_sei
 from bidwitness.storage.evidence.records import SegmentFacts
 from bidwitness.storage.media.boxes import read_fragment, read_samples, split_pieces
 from bidwitness.storage.spool.blob import WallPoint, wall_at
-from bidwitness.storage.spool.files import SystemFiles
+from bidwitness.storage.spool.files import Files, SystemFiles
 from bidwitness.storage.wanted import WantedStream
 from bidwitness.words import StreamRole
 
@@ -93,11 +93,23 @@ class Recording:
 
 @contextmanager
 def recording(
-    volume: Path, wanted: Sequence[WantedStream], *, segment_s: float = 4
+    volume: Path,
+    wanted: Sequence[WantedStream],
+    *,
+    segment_s: float = 4,
+    files: Files | None = None,
+    limit_bytes: int = LIMIT_BYTES,
 ) -> Iterator[Recording]:
-    """Record until the block ends."""
+    """Record until the block ends. ``files``: the disk; ``limit_bytes``: what may wait for it."""
     clock = SystemClock()
-    writer = VolumeWriter(volume, SystemFiles(), clock, site="site-1", recorder="recorder-1")
+    writer = VolumeWriter(
+        volume,
+        files or SystemFiles(),
+        clock,
+        site="site-1",
+        recorder="recorder-1",
+        limit_bytes=limit_bytes,
+    )
     desk = Desk(
         open_source=RtspOpener(clock, allow_loopback=True),
         dial=_dial,

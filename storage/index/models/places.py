@@ -141,6 +141,9 @@ class StreamStatus(Base):
     gop_ms: Mapped[int | None]
     centi_dbfs: Mapped[int | None]
     clock_us: Mapped[Us | None]
+    # RTP packets lost of a million in the last minute; the jitter of the picture's.
+    loss_ppm: Mapped[int | None]
+    jitter_us: Mapped[int | None]
     # StreamFault → whether it is there; what is not known is left out.
     verdicts: Mapped[Json | None]
     message: Mapped[Text_ | None]

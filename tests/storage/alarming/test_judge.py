@@ -73,6 +73,7 @@ def test_what_is_not_known_changes_nothing() -> None:
 def test_each_fault_has_its_alarm_with_its_figure() -> None:
     verdicts = dict.fromkeys(StreamFault, True)
     figures = {"centi_fps": 900, "gop_ms": 10_000, "clock_us": 90 * SECOND, "centi_dbfs": -9000}
+    figures["loss_ppm"] = 5000
     findings = found(says(Health.DEGRADED, verdicts=verdicts, **figures))
     assert {kind for kind, f in findings.items() if f.stands} == set(StreamAlarm) - {
         "not_recording"
@@ -80,6 +81,7 @@ def test_each_fault_has_its_alarm_with_its_figure() -> None:
     assert findings["long_gop"].facts["gop_ms"] == 10_000
     assert findings["clock_offset"].facts["clock_us"] == 90 * SECOND
     assert findings["low_frame_rate"].facts["centi_fps"] == 900
+    assert findings["packet_loss"].facts["loss_ppm"] == 5000
     assert findings["no_sound"].facts["cause"] == "silent"
 
 

@@ -6,7 +6,9 @@ from types import ModuleType
 
 import pytest
 from support.attacks import standalone_module
+from support.evidence_log import Keys
 from support.evidence_session import make_package, make_session, make_stream
+from support.log_scene import Scene
 
 PARTLY = {1: {4, 5, 6, 7, 8}}
 
@@ -28,3 +30,9 @@ def bag(honest: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def standalone(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     return standalone_module(tmp_path_factory.mktemp("standalone") / "verify.py")
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    streams = [make_stream("cam-a"), make_stream("cam-b")]
+    return Scene(tmp_path, streams, make_session(streams), Keys.made(tmp_path))

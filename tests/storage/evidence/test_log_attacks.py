@@ -1,9 +1,7 @@
 """Attacks on what a package carries of the log, by both verifiers; and the honest package."""
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from types import ModuleType
 
 import pytest
@@ -21,12 +19,8 @@ from support.evidence_log import (
 )
 from support.evidence_session import (
     SESSION,
-    Session,
-    Stream,
-    make_package,
-    make_session,
-    make_stream,
 )
+from support.log_scene import Scene, told
 
 from bidwitness.storage.evidence.entries import EpochEntry, LogEntry, SessionEntry, entry_bytes
 from bidwitness.storage.evidence.note import (
@@ -43,49 +37,6 @@ from bidwitness.storage.evidence.verify import verify_package
 from bidwitness.storage.ledger.keys import Signer
 from bidwitness.storage.ledger.shard import ShardLog
 from bidwitness.storage.spool.files import SystemFiles
-
-Change = Callable[[list[LogEntry]], None]
-
-
-@dataclass
-class Scene:
-    """An honest session, its log's keys, and where a log of it may be made."""
-
-    folder: Path
-    streams: list[Stream]
-    session: Session
-    keys: Keys
-
-    @property
-    def policy(self) -> Path:
-        path = self.folder / "policy"
-        if not path.exists():
-            path.write_bytes(self.keys.policy())
-        return path
-
-    def bag(self, files: dict[str, bytes]) -> Path:
-        bag = self.folder / "bag"
-        make_package(bag, self.streams, self.session, log_files=files)
-        return bag
-
-    def log(self, name: str = "log", change: Change = lambda _: None) -> dict[str, bytes]:
-        folder = self.folder / name
-        return make_log(folder, self.keys, self.streams, self.session, change=change)
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    streams = [make_stream("cam-a"), make_stream("cam-b")]
-    return Scene(tmp_path, streams, make_session(streams), Keys.made(tmp_path))
-
-
-def told(bag: Path, policy: Path | None, standalone: ModuleType) -> Report:
-    """Verify with both; they must agree."""
-    ours = verify_package(bag, policy)
-    theirs = standalone.verify_package(bag, policy)
-    assert (ours.exit_code, ours.unproven) == (theirs.exit_code, theirs.unproven)
-    assert list(map(vars, ours.problems)) == list(map(vars, theirs.problems))
-    return ours
 
 
 def test_the_honest_package_is_authentic(scene: Scene, standalone: ModuleType) -> None:

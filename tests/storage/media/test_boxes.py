@@ -9,11 +9,10 @@ import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.clips import TICK, aac_packets, make_clip, picture_number
+from support.clips import TICK, aac_packets, make_clip, picture_number, with_start_codes
 from support.stored import decode, ffmpeg_words
 
 from bidwitness.errors import DamageFound
-from bidwitness.recorder.nal import config_of, parse_access_unit
 from bidwitness.storage.media.boxes import (
     Splitter,
     one_track_init,
@@ -24,13 +23,14 @@ from bidwitness.storage.media.boxes import (
 )
 from bidwitness.storage.media.fragments import Sample, write_fragment
 from bidwitness.storage.media.init import TrackSpec, aac_format, write_init
+from bidwitness.storage.media.nal import parse_access_unit, picture_config
 from bidwitness.words import Medium
 
 
 def picture_track(codec: str = "h264") -> TrackSpec:
     clip = make_clip(codec)
     unit = parse_access_unit(clip.pictures[0].data, codec)
-    config = config_of(unit.sets, codec)
+    config = picture_config(unit.sets, codec)
     entry = "avc1" if codec == "h264" else "hev1"
     return TrackSpec(1, Medium.PICTURE, entry, 90_000, config.record, config.width, config.height)
 
@@ -92,7 +92,7 @@ def test_libavs_own_files_read_the_same(codec: str, name: str) -> None:
     """The configuration we make of parameter sets names the codec as libav's does."""
     theirs = io.BytesIO()
     clip = make_clip(codec)
-    source = io.BytesIO(b"".join(p.data for p in clip.pictures))
+    source = io.BytesIO(b"".join(with_start_codes(p.data) for p in clip.pictures))
     with (
         av.open(source, format=codec) as raw,
         av.open(

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.clips import make_clip
+from support.clips import make_clip, with_lengths
 
 from bidwitness.errors import DamageFound
-from bidwitness.recorder.nal import config_of, parse_access_unit
 from bidwitness.storage.media.bits import BitReader
+from bidwitness.storage.media.nal import parse_access_unit, picture_config
 
 
 def first_unit(encoder: str, pix_fmt: str, width: int, height: int, options: str) -> bytes:
@@ -25,7 +25,7 @@ def first_unit(encoder: str, pix_fmt: str, width: int, height: int, options: str
     frame = frame.reformat(format=pix_fmt)
     frame.pts = 0
     packets = [*context.encode(frame), *context.encode(None)]
-    return bytes(packets[0])
+    return with_lengths(bytes(packets[0]))
 
 
 SHAPES = [
@@ -44,7 +44,7 @@ def test_the_size_is_read(
 ) -> None:
     codec = "hevc" if encoder == "libx265" else "h264"
     unit = parse_access_unit(first_unit(encoder, pix_fmt, width, height, options), codec)
-    config = config_of(unit.sets, codec)
+    config = picture_config(unit.sets, codec)
     assert (config.width, config.height) == (width, height)
 
 
@@ -58,7 +58,7 @@ def test_broken_sets_only_ever_raise_damage_found(codec: str, data: st.DataObjec
         victim[at] = data.draw(st.integers(0, 255))
         del victim[data.draw(st.integers(2, 60)) :]
     try:
-        config_of([bytes(nal) for nal in sets], codec)
+        picture_config([bytes(nal) for nal in sets], codec)
     except DamageFound:
         return
 
@@ -66,7 +66,7 @@ def test_broken_sets_only_ever_raise_damage_found(codec: str, data: st.DataObjec
 def test_missing_sets_are_said() -> None:
     for codec in ("h264", "hevc"):
         with pytest.raises(DamageFound, match="no parameter sets"):
-            config_of([], codec)
+            picture_config([], codec)
 
 
 def test_exp_golomb_codes() -> None:

@@ -99,11 +99,13 @@ export interface StreamHealth {
   last_fragment_us: Micros | null;
   fps: number | null;
   kbps: number | null;
-  /** All that is wrong while it is recorded: silent, low_frame_rate, long_gop, clock_offset. */
+  /** All that is wrong while it is recorded: silent, packet_loss, long_gop, … */
   faults?: string[];
   gop_seconds?: number | null;
   level_dbfs?: number | null;
   clock_offset_us?: Micros | null;
+  loss_percent?: number | null;
+  jitter_ms?: number | null;
   message?: string | null;
 }
 
@@ -390,6 +392,7 @@ export interface AlarmFacts {
   centi_fps?: number | null;
   gop_ms?: number | null;
   clock_us?: number | null;
+  loss_ppm?: number | null;
 }
 
 export interface Alarm {

@@ -288,6 +288,7 @@ export const en: Dictionary = {
       seal_refused: 'Seal refused: a record names footage that is missing or differs',
       seal_waits: 'The seal waits: a recorder has not committed the end yet',
       seal_open: 'Sealed without its end: a recorder is out of reach; a supplement will follow',
+      plan_forgotten: 'Planned, and neither opened nor cancelled',
       store_down: 'The store takes nothing; footage waits on this machine',
       store_full: 'The store is full',
       footage_damaged: 'Footage differs from its recorded digest',
@@ -296,12 +297,15 @@ export const en: Dictionary = {
       disk_low: 'Little room is left on a disk',
       disk_critical: 'A disk is nearly full',
       ledger_stopped: 'The log of the site stands still',
+      witnesses_missing: 'Too few witnesses have cosigned the log',
+      stamps_missing: 'The log of the site lacks time stamps',
       removal_failed: 'Expired footage could not be removed',
       not_recording: 'Not recording',
       no_sound: 'No sound',
       low_frame_rate: 'Low frame rate',
       long_gop: 'Key frames too far apart',
       clock_offset: 'The camera’s clock is off',
+      packet_loss: 'Packets are lost',
     },
     why: {
       not_recording: (cause) => `Cause: ${cause}`,
@@ -311,6 +315,8 @@ export const en: Dictionary = {
       long_gop: (seconds) =>
         `${seconds} s apart. Set the camera to a key frame every 1–2 s, without smart codec`,
       clock_offset: (seconds) => `Off by ${seconds} s. Give the camera the centre’s NTP server`,
+      packet_loss: (percent) =>
+        `${percent} % of the packets are lost, which harms pictures. Check the network, the switch port and the bit rate, or let media come by TCP`,
     },
   },
   grant: {
@@ -444,6 +450,7 @@ export const en: Dictionary = {
     since: (time) => `since ${time}`,
     actionsFor: (name) => `Actions for ${name}`,
     gop: (seconds) => `key frame every ${seconds} s`,
+    loss: (percent) => `${percent} % of packets lost`,
     clock: (seconds) => `clock off by ${seconds} s`,
     level: (dbfs) => `Sound level ${dbfs} dBFS`,
     noSound: 'no sound',

@@ -286,6 +286,7 @@ export const zh = {
       seal_refused: '固化被拒绝：有记录所指的录像缺失或不一致',
       seal_waits: '固化在等待：录制服务尚未提交末段录像',
       seal_open: '已固化但末段未到：录制服务失联，之后补充固化',
+      plan_forgotten: '计划的场次既未开始也未取消',
       store_down: '存储无法写入，录像暂存在本机',
       store_full: '存储已满',
       footage_damaged: '录像与登记的摘要不一致',
@@ -294,12 +295,15 @@ export const zh = {
       disk_low: '磁盘剩余空间不足',
       disk_critical: '磁盘空间告急',
       ledger_stopped: '存证账本已停止',
+      witnesses_missing: '共签机构未达法定数：存证账本无人共签',
+      stamps_missing: '存证账本缺少可信时间戳',
       removal_failed: '到期录像删除失败',
       not_recording: '未在录像',
       no_sound: '无声音',
       low_frame_rate: '帧率偏低',
       long_gop: '关键帧间隔过长',
       clock_offset: '摄像机时钟偏差过大',
+      packet_loss: '丢包',
     },
     why: {
       not_recording: (cause: string) => `原因：${cause}`,
@@ -308,6 +312,8 @@ export const zh = {
       long_gop: (seconds: string) =>
         `间隔 ${seconds} 秒。请在摄像机上设为每 1–2 秒一个关键帧(I 帧)，并关闭智能编码`,
       clock_offset: (seconds: string) => `相差 ${seconds} 秒。请为摄像机设置本中心的 NTP 服务器`,
+      packet_loss: (percent: string) =>
+        `${percent}% 的数据包丢失，部分画面受损。请检查网络、交换机端口和摄像机码率；可改用 TCP 取流`,
     },
   },
   grant: {
@@ -442,6 +448,7 @@ export const zh = {
     since: (time: string) => `自 ${time}`,
     actionsFor: (name: string) => `${name} 的操作`,
     gop: (seconds: string) => `关键帧间隔 ${seconds} 秒`,
+    loss: (percent: string) => `丢包 ${percent}%`,
     clock: (seconds: string) => `时钟偏差 ${seconds} 秒`,
     level: (dbfs: string) => `音量 ${dbfs} dBFS`,
     noSound: '无声音',

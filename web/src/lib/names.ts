@@ -59,7 +59,7 @@ export function alarmCamera(alarm: Alarm): string {
 
 /** Why, and what helps, for an alarm about a stream; empty for the others: their name says it. */
 export function alarmWhy(alarm: Alarm): string {
-  const { cause, centi_fps, gop_ms, clock_us } = alarm.facts ?? {};
+  const { cause, centi_fps, gop_ms, clock_us, loss_ppm } = alarm.facts ?? {};
   const why = t().alarms.why;
   switch (alarm.kind) {
     case 'not_recording':
@@ -72,6 +72,8 @@ export function alarmWhy(alarm: Alarm): string {
       return why.long_gop(((gop_ms ?? 0) / 1000).toFixed(0));
     case 'clock_offset':
       return why.clock_offset(offset(clock_us ?? 0));
+    case 'packet_loss':
+      return why.packet_loss(((loss_ppm ?? 0) / 1e4).toFixed(2));
     default:
       return '';
   }

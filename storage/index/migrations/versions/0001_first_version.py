@@ -108,6 +108,7 @@ def _places() -> None:
         text("state", 32), text("cause", 32, null=True), big("since_us"),
         big("last_us", null=True), small("centi_fps", null=True), small("kbps", null=True),
         small("gop_ms", null=True), small("centi_dbfs", null=True), big("clock_us", null=True),
+        small("loss_ppm", null=True), small("jitter_us", null=True),
         json("verdicts", null=True), text("message", 500, null=True), big("at_us"),
         key("stream_id"))
     table("tracks", ref("stream_id", "streams"), text("medium", 32), text("codec", 64),

@@ -1,9 +1,8 @@
-"""Access units as cameras send them (Annex B) and as files hold them (lengths). Pure.
+"""Access units as files hold them: NAL units behind their lengths. Pure.
 
 A JPEG picture is kept as it is; what stands for a parameter set is its frame header.
 """
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,6 @@ from bidwitness.storage.media.parameters import PictureConfig, avc_config, hevc_
 H264 = "h264"
 HEVC = "hevc"
 MJPEG = "mjpeg"
-_START = b"\0\0\1"
 _AVC_PPS, _HEVC_PPS = 8, 34
 _AVC_SETS = frozenset((7, 8))
 _HEVC_SETS = frozenset((32, 33, 34))
@@ -21,7 +19,7 @@ _HEVC_SETS = frozenset((32, 33, 34))
 
 @dataclass(frozen=True, slots=True)
 class AccessUnit:
-    """``body``: each NAL unit behind its length in four bytes.
+    """``body``: its bytes.
 
     ``picture`` says whether there is a slice in it: a lone parameter set or SEI message is no
     picture and belongs to the one that follows. ``sets`` are its parameter sets, in order.
@@ -33,29 +31,23 @@ class AccessUnit:
 
 
 def parse_access_unit(data: bytes, codec: str) -> AccessUnit:
-    """Cut an Annex B access unit into NAL units. Bytes without a start code are one NAL unit."""
+    """Look through an access unit: NAL units, each behind its length in four bytes."""
     if codec == MJPEG:
         header = jpeg_header(data)
         return AccessUnit(data, bool(data), (header,) if header else ())
-    parts: list[bytes] = []
     sets: list[bytes] = []
     picture = False
     hevc = codec == HEVC
-    pieces = data.split(_START)
-    for nal in pieces[1:] if len(pieces) > 1 else pieces:
-        if nal.endswith(b"\0"):
-            # The zero belongs to the next start code: a NAL unit never ends in one.
-            nal = nal.rstrip(b"\0")
-        if not nal:
-            continue
-        kind = nal[0] >> 1 & 0x3F if hevc else nal[0] & 0x1F
+    at, end = 0, len(data)
+    while at + 4 < end:
+        stop = at + 4 + int.from_bytes(data[at : at + 4])
+        kind = data[at + 4] >> 1 & 0x3F if hevc else data[at + 4] & 0x1F
         if kind < 32 if hevc else 1 <= kind <= 5:
             picture = True
         elif kind in (_HEVC_SETS if hevc else _AVC_SETS):
-            sets.append(nal)
-        parts.append(struct.pack(">I", len(nal)))
-        parts.append(nal)
-    return AccessUnit(b"".join(parts), picture, tuple(sets))
+            sets.append(data[at + 4 : stop])
+        at = stop
+    return AccessUnit(data, picture, tuple(sets))
 
 
 def kind_of_set(nal: bytes, codec: str) -> int:
@@ -70,7 +62,7 @@ def says_size(nal: bytes, codec: str) -> bool:
     return kind_of_set(nal, codec) != {H264: _AVC_PPS, HEVC: _HEVC_PPS}.get(codec)
 
 
-def config_of(sets: Sequence[bytes], codec: str) -> PictureConfig:
+def picture_config(sets: Sequence[bytes], codec: str) -> PictureConfig:
     """Make the configuration record of parameter sets.
 
     Raises ``DamageFound`` if one that is needed is missing or broken.

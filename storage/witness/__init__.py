@@ -1,0 +1,1 @@
+"""A witness of logs: another organisation's service that cosigns what only ever grew."""
