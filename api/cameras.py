@@ -38,7 +38,7 @@ from bidwitness.onvif import probe as probing
 from bidwitness.onvif.devices import choose_profiles
 from bidwitness.storage import cameras as business
 from bidwitness.storage.index.models import Camera, Stream
-from bidwitness.words import Role, StreamRole
+from bidwitness.words import RecordMode, Role, StreamRole
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,14 @@ class Device(Body):
     confirm_hosts: Hosts = ()
 
 
-class NewCamera(Allowances):
+class Modes(Body):
+    """``session``: what no session claims is kept for its pre-roll only, for a reason."""
+
+    mode: RecordMode | None = None
+    mode_reason: Annotated[str, StringConstraints(max_length=500), Printable] | None = None
+
+
+class NewCamera(Allowances, Modes):
     name: Name
     room_id: IdText
     seat_id: IdText | None = None
@@ -79,7 +86,7 @@ class NewCamera(Allowances):
     onvif: Device | None = None
 
 
-class CameraChange(Allowances):
+class CameraChange(Allowances, Modes):
     name: Name | None = None
     room_id: IdText | None = None
     seat_id: IdText | None = None
@@ -111,6 +118,8 @@ class CameraAnswer(Answer):
     has_password: bool
     basic_in_clear: bool
     unproven_certificate: bool
+    mode: RecordMode
+    mode_reason: str | None
     enabled: bool
     streams: list[StreamAnswer]
 
@@ -216,6 +225,8 @@ def change(camera_id: IdPath, body: CameraChange, user: Admin, parts: ThePartsOf
         password=_clear(body.password),
         basic_in_clear=body.basic_in_clear,
         unproven_certificate=body.unproven_certificate,
+        mode=body.mode,
+        mode_reason=body.mode_reason,
     )
     _check_places(wish, parts)
     now = parts.clock.utc_us()
@@ -278,6 +289,8 @@ def _wish_of_urls(body: NewCamera) -> business.CameraWish:
         password=_clear(body.password),
         basic_in_clear=body.basic_in_clear,
         unproven_certificate=body.unproven_certificate,
+        mode=body.mode,
+        mode_reason=body.mode_reason,
     )
 
 
@@ -306,6 +319,8 @@ def _wish_of_device(body: NewCamera, parts: Parts) -> business.CameraWish:
         password=address.password or None,
         basic_in_clear=body.basic_in_clear,
         unproven_certificate=body.unproven_certificate,
+        mode=body.mode,
+        mode_reason=body.mode_reason,
         onvif_address=str(address),
         profiles={
             role: business.FoundProfile(
@@ -374,6 +389,8 @@ def _answers(orm: Orm, rows: list[Camera], now: int, *, configures: bool) -> lis
                 has_password=row.secret is not None,
                 basic_in_clear=row.basic_in_clear,
                 unproven_certificate=row.unproven_certificate,
+                mode=row.mode,
+                mode_reason=row.mode_reason if configures else None,
                 enabled=row.enabled,
                 streams=streams[row.id],
             )

@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     recorder: str = "recorder-1"
     undo_seconds: int = Field(default=900, ge=0)
     lead_in_seconds: int = Field(default=0, ge=0)
+    # Shown with a session beyond what was due, as far as no other session's footage begins.
+    pre_roll_seconds: int = Field(default=0, ge=0, le=3600)
+    post_roll_seconds: int = Field(default=0, ge=0, le=3600)
     # A recorder signs the heads of its chains so often.
     epoch_seconds: int = Field(default=60, ge=1, le=60)
     # A file in the form of trust material: the witnesses that are asked to cosign the log, how many
@@ -70,6 +73,8 @@ class Settings(BaseSettings):
     witnesses: Path | None = None
     witness_alarm_minutes: int = Field(default=15, ge=1)
     timestamp_alarm_minutes: int = Field(default=180, ge=1)
+    # Where segments are written, with commas; unset: into the spool itself.
+    volumes: str = ""
     segment_seconds: int = Field(default=60, ge=2, le=600)
     loop_days: int = Field(default=30, ge=1)
     evaluation_loop_days: int = Field(default=90, ge=1)
@@ -128,6 +133,13 @@ class Settings(BaseSettings):
     def _broker(cls, value: str) -> str:
         return _scheme(value, BROKER_SCHEMES)
 
+    @field_validator("volumes")
+    @classmethod
+    def _volumes(cls, value: str) -> str:
+        if any(part.strip() and not Path(part.strip()).is_absolute() for part in value.split(",")):
+            raise ValueError("name whole paths, several with commas")
+        return value
+
     @field_validator("alarm_webhook")
     @classmethod
     def _webhook(cls, value: str) -> str:
@@ -181,6 +193,12 @@ class Settings(BaseSettings):
     def spool(self) -> Path:
         """The folder of the recorder's volumes' segments that are not yet evicted."""
         return self.data / "spool"
+
+    @property
+    def volume_folders(self) -> tuple[Path, ...]:
+        """The folders that new segments are written to; empty: the spool."""
+        named = (part.strip() for part in self.volumes.split(","))
+        return tuple(Path(part) for part in named if part)
 
     @property
     def exports(self) -> Path:

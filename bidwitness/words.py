@@ -116,6 +116,13 @@ class StreamRole(Word):
     SUB = "sub", "子码流"
 
 
+class RecordMode(Word):
+    """``session``: footage that no session claims is kept for its pre-roll only."""
+
+    CONTINUOUS = "continuous", "连续录像"
+    SESSION = "session", "仅场次录像"
+
+
 class Medium(Word):
     PICTURE = "picture", "图像"
     SOUND = "sound", "声音"

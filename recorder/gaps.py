@@ -7,8 +7,10 @@ from bidwitness.words import GapCause
 # A long gap is stated in pieces, so that a crash of the recorder does not swallow its cause.
 SLICE_US = 600 * US
 # What a failed attempt to connect does not explain away: the interval before it keeps its cause.
-_OWN = (GapCause.RECORDER_DOWN, GapCause.DISK, GapCause.WRITER, GapCause.CLOCK)
-
+_OWN = (
+    *(GapCause.RECORDER_DOWN, GapCause.DISK, GapCause.WRITER, GapCause.CLOCK),
+    GapCause.CLASSIFIED,
+)
 
 # Sound that comes this much late is not missing.
 SILENCE_US = 2 * US
@@ -54,6 +56,21 @@ class GapKeeper:
         if self.cause is None:
             self.since_us = at_us
             self.cause, self.detail = cause, detail
+
+    def reaches_back(self, kept_until_us: int | None) -> None:
+        """What was written after that lies where it cannot be read: it is missing too."""
+        if self.cause is not None and kept_until_us is not None:
+            self.since_us = min(self.since_us, kept_until_us)
+
+    def turned(self, at_us: int, cause: GapCause) -> GapNote | None:
+        """From ``at_us`` on it is missing for another cause; give what was missing before."""
+        if self.cause in (None, cause):
+            self.ended(at_us, cause)
+            return None
+        note = self._note(at_us)
+        self.since_us = max(self.since_us, at_us)
+        self.cause, self.detail = cause, None
+        return note
 
     def explained(self, cause: GapCause) -> None:
         """The new connection shows why the old one ended."""

@@ -16,6 +16,7 @@ from bidwitness.recorder.status_rows import ClockSteps, save_status_rows
 from bidwitness.recorder.supervisor import RecorderSupervisor
 from bidwitness.storage.commit import Committer
 from bidwitness.storage.index.database import Database, open_database, upgrade
+from bidwitness.storage.spool.volumes import add_volumes
 from bidwitness.storage.wanted import WantedStream
 from bidwitness.storage.wanted_index import wanted_streams
 
@@ -105,6 +106,7 @@ class Bookkeeper:
 def run_record(settings: Settings) -> None:
     """Record until SIGTERM or Ctrl-C; every segment is closed before this returns."""
     clock = SystemClock()
+    add_volumes(settings.spool, settings.volume_folders)
     database = open_database(settings.database_url)
     migrated = threading.Event()
 

@@ -33,6 +33,7 @@ from bidwitness.storage.spool.layout import (
     NOT_WANTED,
     PART,
     TABLE,
+    SegmentName,
     journal_path,
     parse_name,
     segment_path,
@@ -46,6 +47,7 @@ from bidwitness.storage.spool.table import (
     best_anchors,
     read_table,
 )
+from bidwitness.storage.spool.volumes import volumes_of
 from bidwitness.words import ClockQuality, GapCause
 
 log = logging.getLogger(__name__)
@@ -64,23 +66,46 @@ class _Whole:
     digest: SegmentDigest
 
 
-def recover_stream(volume: Path, stream: str, files: Files, chain: Chain) -> int:
-    """Bring a stream's folder and its chain in order; give the number of segments recovered.
+def recover_stream(
+    spool: Path, stream: str, files: Files, chain: Chain, home: Path | None = None
+) -> int:
+    """Bring a stream's folders and its chain in order; give the number of segments recovered.
 
-    Raises ``OSError`` as the disk does, ``DamageFound`` if the journal is broken.
+    Every volume is looked at. What another than ``home``, where the stream is to be written, does
+    not give is left there for another time. Raises ``OSError`` as the disk does, ``DamageFound`` if
+    the journal is broken.
     """
     chain.load()
     recovered = 0
-    for stem in _leftovers(stream_dir(volume, stream)):
-        recovered += _recover(volume, stream, stem, files, chain)
+    for volume, stem in _leftovers(spool, stream, home or spool):
+        try:
+            recovered += _recover(spool, stream, stem, files, chain)
+        except OSError:
+            if volume == (home or spool):
+                raise
+            log.exception("a volume does not give what lies on it")
+            # Whatever was being done may stand in the journal or not.
+            chain.load()
     return recovered
 
 
-def _leftovers(folder: Path) -> list[Path]:
-    """Give what is unfinished, as paths without ending, oldest first."""
-    found = {path.with_suffix("") for path in _with_endings(folder, (PART, TABLE))}
-    named = {path: name for path in found if (name := parse_name(path.name)) is not None}
-    return sorted(named, key=lambda path: (named[path].start_us, named[path].run_seq))
+def _leftovers(spool: Path, stream: str, home: Path) -> list[tuple[Path, Path]]:
+    """Give what is unfinished, by volume, as paths without ending, oldest first."""
+    found: dict[Path, tuple[SegmentName, Path]] = {}
+    for volume in dict.fromkeys((home, *volumes_of(spool))):
+        try:
+            paths = list(_with_endings(stream_dir(volume, stream), (PART, TABLE)))
+        except OSError:
+            if volume == home:
+                raise
+            log.exception("a volume cannot be read")
+            continue
+        for path in paths:
+            name = parse_name(path.stem)
+            if name is not None:
+                found[path.with_suffix("")] = name, volume
+    order = sorted(found, key=lambda stem: (found[stem][0].start_us, found[stem][0].run_seq))
+    return [(found[stem][1], stem) for stem in order]
 
 
 def _with_endings(folder: Path, endings: tuple[str, ...]) -> Iterator[Path]:

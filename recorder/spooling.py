@@ -54,9 +54,13 @@ class StreamFiles:
     """The life of a stream's segments on disk. Every method raises ``OSError`` as the disk does;
     after that only ``recover`` helps."""
 
-    def __init__(self, volume: Path, stream: str, files: Files, chain: Chain) -> None:
+    def __init__(
+        self, volume: Path, stream: str, files: Files, chain: Chain, spool: Path | None = None
+    ) -> None:
         self.stream = stream
         self._volume = volume
+        # Where the stream's journal lies, which its chain writes.
+        self._spool = spool or volume
         self._files = files
         self._chain = chain
         self._file: _OpenFile | None = None
@@ -70,7 +74,7 @@ class StreamFiles:
         Raises ``OSError``, or ``DamageFound`` if the journal is broken before its end.
         """
         self.let_go()
-        recover_stream(self._volume, self.stream, self._files, self._chain)
+        recover_stream(self._spool, self.stream, self._files, self._chain, self._volume)
         self.written_until_us = self.durable_until_us = self._chain.until_us
 
     def let_go(self) -> None:

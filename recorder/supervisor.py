@@ -9,11 +9,16 @@ import logging
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 from bidwitness.clock import Clock
 from bidwitness.errors import DamageFound, IndexUnavailable
 from bidwitness.recorder.assignment import assign
+from bidwitness.recorder.crash_note import CRASHED, culprit, read_note
+from bidwitness.recorder.isolation import Isolation
 from bidwitness.recorder.status import StreamState, decode_states
 from bidwitness.recorder.wanted_copy import encode_wanted, load_wanted, save_wanted
 from bidwitness.serve import HEALTHY_US, restart_delay
@@ -26,16 +31,28 @@ STOP_S = 20.0
 # How long the index may take to say what is wanted before the copy on disk is used.
 FIRST_ANSWER_S = 3.0
 
+ALONE = (
+    "This stream has brought its recording process down twice. It has a process of its own now; "
+    "the camera's firmware or settings should be looked at."
+)
+
 Provider = Callable[[], Sequence[WantedStream]]
 
 
 class WorkerHandle:
-    """One worker process and the pipe to it."""
+    """One worker process and the pipe to it. ``on_end`` is called when it has ended."""
 
-    def __init__(self, command: Sequence[str], on_states: Callable[[list[StreamState]], None]):
+    def __init__(
+        self,
+        command: Sequence[str],
+        on_states: Callable[[list[StreamState]], None],
+        on_end: Callable[[], None],
+    ) -> None:
         self._command = command
         self._on_states = on_states
+        self._on_end = on_end
         self._process: subprocess.Popen[str] | None = None
+        self._note: IO[bytes] | None = None
         self._reader: threading.Thread | None = None
         self._sent = ""
         self.crashes = 0
@@ -46,9 +63,19 @@ class WorkerHandle:
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def died(self) -> bool:
+        """Whether it has ended by itself and ``note_death`` was not told yet."""
+        return self._process is not None and self._process.poll() is not None
+
     def start(self, now_us: int) -> None:
+        note = self._note = TemporaryFile(buffering=0)  # noqa: SIM115  # it lives as long as the process
         self._process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [*self._command, str(note.fileno())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=(note.fileno(),),
+            text=True,
         )
         self.started_us = now_us
         self._sent = ""
@@ -67,18 +94,25 @@ class WorkerHandle:
         except BrokenPipeError:
             self._sent = ""
 
-    def note_death(self, now_us: int) -> int:
-        """Reap the dead worker; give the seconds until its next start."""
-        assert self._process is not None
+    def note_death(self, now_us: int) -> tuple[bool, str | None]:
+        """Reap the dead worker. Say whether it crashed, and of which stream, if that is known."""
+        assert self._process is not None and self._note is not None
         code = self._process.wait()
         self._close_pipes()
+        stream = culprit(read_note(self._note.fileno()))
+        self._note.close()
         self.crashes = 1 if now_us - self.started_us > HEALTHY_US else self.crashes + 1
-        delay = restart_delay(self.crashes)
+        # The first time at once: its cameras wait.
+        delay = restart_delay(self.crashes - 1)
         self.start_after_us = now_us + delay * 1_000_000
-        facts = {"pid": self._process.pid, "code": code, "in_seconds": delay}
+        facts = {"pid": self._process.pid, "code": code, "stream": stream, "in_seconds": delay}
         log.error("a recording worker died; starting it again", extra={"facts": facts})
         self._process = None
-        return delay
+        return code < 0 or code == CRASHED, stream
+
+    def absolve(self) -> None:
+        """Who brought it down is not among its streams any more."""
+        self.crashes = self.start_after_us = 0
 
     def stop(self) -> None:
         """End its input, which makes it close its segments; kill it if it does not."""
@@ -96,6 +130,8 @@ class WorkerHandle:
             self._process.wait()
         self._close_pipes()
         self._process = None
+        if self._note is not None:
+            self._note.close()
 
     def _close_pipes(self) -> None:
         assert self._process is not None
@@ -115,6 +151,9 @@ class WorkerHandle:
                 self._on_states(decode_states(line))
             except DamageFound as error:
                 log.error("a worker's line", extra={"facts": {"error": error.detail}})
+        # Its output ends a moment before it can be reaped.
+        process.wait()
+        self._on_end()
 
 
 class RecorderSupervisor:
@@ -135,6 +174,9 @@ class RecorderSupervisor:
         self._stopping = threading.Event()
         self._index_away = False
         self._learned = threading.Event()
+        self._isolation = Isolation()
+        # Set when there is something to look at before the usual time.
+        self._wake = threading.Event()
 
     def run(self) -> None:
         learner = threading.Thread(target=self._keep_learning, name="learn")
@@ -142,8 +184,11 @@ class RecorderSupervisor:
         try:
             if not self._learned.wait(FIRST_ANSWER_S):
                 self._wanted = self._from_disk()
-            while not self._stopping.wait(RECONCILE_S):
-                self.look()
+            while not self._stopping.is_set():
+                self._wake.wait(RECONCILE_S)
+                self._wake.clear()
+                if not self._stopping.is_set():
+                    self.look()
         finally:
             self._stopping.set()
             for worker in self._workers.values():
@@ -152,32 +197,54 @@ class RecorderSupervisor:
 
     def stop_soon(self) -> None:
         self._stopping.set()
+        self._wake.set()
 
     def states(self) -> list[StreamState]:
         """Give the last state of each wanted stream."""
         wanted = {stream.stream_id for stream in self._wanted or ()}
         with self._lock:
-            return [state for state in self._states.values() if state.stream_id in wanted]
+            states = [state for state in self._states.values() if state.stream_id in wanted]
+        alone = self._isolation.is_alone
+        return [replace(s, message=s.message or ALONE) if alone(s.stream_id) else s for s in states]
 
     def look(self) -> None:
         """Keep the workers alive and tell each its part of what is wanted."""
         wanted = self._wanted or ()
         by_id: Mapping[str, WantedStream] = {stream.stream_id: stream for stream in wanted}
-        self._assigned = assign([*by_id], self._assigned)
         now = self._clock.monotonic_us()
+        self._bury(now)
+        pens = self._isolation.pens(now)
+        self._assigned = assign([*by_id], self._assigned, pens=pens)
         for number in [n for n in self._workers if n not in self._assigned]:
             self._workers.pop(number).stop()
         for number, streams in self._assigned.items():
             worker = self._workers.get(number)
             if worker is None:
-                worker = self._workers[number] = WorkerHandle(self._command, self._take_states)
+                worker = self._workers[number] = WorkerHandle(
+                    self._command, self._take_states, self._wake.set
+                )
             if not worker.alive:
-                if worker.started_us and worker.start_after_us <= worker.started_us:
-                    worker.note_death(now)
                 if now < worker.start_after_us:
                     continue
                 worker.start(now)
             worker.send([by_id[stream] for stream in streams])
+
+    def _bury(self, now: int) -> None:
+        """See who died, and of whom."""
+        for number, worker in self._workers.items():
+            if not worker.died:
+                continue
+            crashed, stream = worker.note_death(now)
+            streams = self._assigned.get(number, ())
+            if not crashed or not streams:
+                continue
+            before = self._isolation.pens(now)
+            self._isolation.crashed(streams, stream, now)
+            moved = {s: p for s, p in self._isolation.pens(now).items() if before.get(s) != p}
+            if moved and len(streams) > 1:
+                facts = {"streams": sorted(moved)}
+                log.error("streams are kept apart after crashes", extra={"facts": facts})
+                worker.absolve()
 
     def _keep_learning(self) -> None:
         while not self._stopping.is_set():

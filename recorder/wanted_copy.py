@@ -45,12 +45,13 @@ def decode_wanted(text: str) -> tuple[WantedStream, ...]:
 
 def _stream(item: dict[str, object]) -> WantedStream:
     facts = dict(item)
-    secret, cuts = facts.pop("secret"), facts.pop("cuts")
-    if not isinstance(cuts, list):
-        raise TypeError("cuts is a list")
+    secret, cuts, classified = (facts.pop(name) for name in ("secret", "cuts", "classified"))
+    if not isinstance(cuts, list) or not isinstance(classified, list):
+        raise TypeError("cuts and classified are lists")
     return WantedStream(
         secret=None if secret is None else b64decode(str(secret), validate=True),
         cuts=tuple(int(cut) for cut in cuts),
+        classified=tuple((int(start), int(end)) for start, end in classified),
         role=StreamRole(str(facts.pop("role"))),
         **facts,  # type: ignore[arg-type]  # a name that does not fit raises TypeError
     )

@@ -1,6 +1,5 @@
 """Records one stream for as long as it is wanted: connect, record, state what is missing, again."""
 
-import fcntl
 import logging
 import os
 import threading
@@ -8,13 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from bidwitness.addresses import CameraAddress
 from bidwitness.clock import Clock
 from bidwitness.errors import BidWitnessError, DamageFound
 from bidwitness.log import redact
 from bidwitness.recorder.anchor import ClockAnchor
+from bidwitness.recorder.attaching import downtime, lock_stream
 from bidwitness.recorder.checks import Checks
 from bidwitness.recorder.gaps import GapKeeper
 from bidwitness.recorder.meters import Meter, Since
@@ -24,16 +24,20 @@ from bidwitness.recorder.sound import unkept_sound
 from bidwitness.recorder.status import StreamState, faults_of
 from bidwitness.recorder.values import GapNote
 from bidwitness.recorder.writer import StreamSink, VolumeWriter
+from bidwitness.recorder.writer_pool import WriterPool
 from bidwitness.storage.spool.blob import US
-from bidwitness.storage.spool.layout import LOCK, NOT_WANTED, stream_dir
+from bidwitness.storage.spool.layout import NOT_WANTED, stream_dir
 from bidwitness.storage.wanted import WantedStream
 from bidwitness.words import DEGRADING, GapCause, Health, Medium, StreamFault
 
 log = logging.getLogger(__name__)
 
+Got = TypeVar("Got")
 BACK_OFF_S = (1, 1, 2, 5, 10)
 HEALTHY_US = 60 * US
 CHANGE_US = 10 * US
+# After these the next connection, if there is to be one, is made without waiting.
+AT_ONCE = (GapCause.SOURCE_CHANGED, GapCause.CLOCK, GapCause.CLASSIFIED, GapCause.DISK)
 # No picture for so long, though sound may come: the camera has stopped.
 PICTURE_STALL_US = 5 * US
 # The first picture of a connection may take longer: some cameras wait for a key frame.
@@ -60,7 +64,8 @@ class Desk:
 
     open_source: OpenSource
     dial: Callable[[WantedStream], CameraAddress]
-    writer: VolumeWriter
+    writer: VolumeWriter | WriterPool
+    # The spool: journals and locks lie there, whatever volume the segments are on.
     volume: Path
     clock: Clock
     anchor: ClockAnchor
@@ -111,9 +116,11 @@ class StreamWorker:
         self._stopping.set()
 
     def change(self, wanted: WantedStream) -> None:
-        """Take new cuts; connect anew if anything else has changed."""
+        """Take new cuts and classified times; connect anew if anything else has changed."""
         before, self._wanted = self._wanted, wanted
-        if replace(wanted, cuts=()) != replace(before, cuts=()):
+        if self._sink is not None:
+            self._sink.in_session = wanted.in_session
+        if not wanted.dials_as(before):
             self._restart = True
         if self._segmenter is not None:
             self._segmenter.cuts = wanted.cuts
@@ -126,8 +133,14 @@ class StreamWorker:
         failures = 0
         try:
             while not self._stopping.is_set():
+                if self._wait_while_classified():
+                    failures = 0
+                    continue
                 began_us = self._clock.monotonic_us()
-                at_once = self._try_once(self._sink)
+                sink = self._on_a_volume()
+                if sink is None:
+                    break
+                at_once = self._try_once(sink)
                 lasted_us = self._clock.monotonic_us() - began_us
                 well = lasted_us >= (CHANGE_US if at_once else HEALTHY_US)
                 failures = 0 if well else failures + 1
@@ -144,7 +157,7 @@ class StreamWorker:
         except SourceLost as lost:
             self._message = redact(lost.detail)
             self._note_end(sink, lost.cause, self._message)
-            return lost.cause in (GapCause.SOURCE_CHANGED, GapCause.CLOCK)
+            return lost.cause in AT_ONCE
         except BidWitnessError as error:
             self._message = redact(error.detail)
             if self._connected:
@@ -156,6 +169,22 @@ class StreamWorker:
             self._connected = False
             self._segmenter = None
         return False
+
+    def _wait_while_classified(self) -> bool:
+        """Stay away from the camera while its room is classified; say whether that was so."""
+        found = False
+        while not self._stopping.is_set():
+            now_us = self._anchor.utc_us()
+            until_us = self._wanted.classified_until(now_us)
+            if until_us is None:
+                break
+            if self._keeper.cause is not GapCause.CLASSIFIED:
+                began = [start for start, end in self._wanted.classified if start <= now_us < end]
+                at_us = max(began) if self._keeper.cause is not None else now_us
+                self._gap(self._keeper.turned(at_us, GapCause.CLASSIFIED))
+            found, self._message = True, None
+            self._wait(min(1, (until_us - now_us) / US))
+        return found
 
     def run_once(self, sink: StreamSink) -> None:
         """Connect and record until the connection ends or the worker shall stop.
@@ -223,11 +252,14 @@ class StreamWorker:
         noted = False
         try:
             for packet in source.packets():
+                if self._wanted.classified and self._is_classified(packet.arrived_us):
+                    raise SourceLost("The room is classified.", GapCause.CLASSIFIED)
                 tap(packet)
                 segmenter.push(packet)
                 self._meter.count(packet, picture)
                 self._checks.take(packet, picture)
                 if packet.track == picture:
+                    self._look_at_the_disk()
                     picture_us = packet.arrived_us
                     noted = noted or self._note_start(segmenter)
                 elif packet.arrived_us - picture_us > PICTURE_STALL_US:
@@ -241,6 +273,22 @@ class StreamWorker:
         finally:
             segmenter.finish()
             self._note_start(segmenter)
+
+    def _look_at_the_disk(self) -> None:
+        """Go to another volume, if there is one. Else it may take days until there is room."""
+        sink = self._sink
+        if sink is None or sink.trouble is not GapCause.DISK:
+            return
+        if self._desk.writer.elsewhere(sink):
+            raise SourceLost("The footage goes to another volume.", GapCause.DISK)
+        if sink.refusal is not None:
+            now_us = self._anchor.utc_us()
+            missing = self._keeper.cause is not None
+            self._gap(self._keeper.tick(now_us) if missing else sink.missed(now_us))
+
+    def _is_classified(self, monotonic_us: int) -> bool:
+        at_us = monotonic_us + self._anchor.utc_minus_monotonic
+        return self._wanted.classified_until(at_us) is not None
 
     def _note_start(self, segmenter: Segmenter) -> bool:
         """Close the gap, once the run's first instant is known for good."""
@@ -302,44 +350,54 @@ class StreamWorker:
 
     def _attach(self) -> int | None:
         """Become the one writer of the stream, and bring in order what was left of it."""
+        lock = self._insist(lambda: lock_stream(self._desk.volume, self._wanted.stream_id))
+        self._sink = self._insist(self._open_sink) if lock is not None else None
+        if self._sink is not None:
+            self._note_downtime(self._sink)
+        elif lock is not None:
+            os.close(lock)
+            return None
+        return lock
+
+    def _on_a_volume(self) -> StreamSink | None:
+        """Give the sink, on another volume if the present one takes nothing and another would."""
+        writer, sink = self._desk.writer, self._sink
+        leaves = sink is not None and sink.trouble is GapCause.DISK and writer.elsewhere(sink)
+        if sink is not None and leaves:
+            writer.release(sink)
+            self._sink = self._insist(self._open_sink)
+            self._keeper.reaches_back(self._sink.kept_until_us if self._sink else None)
+        return self._sink
+
+    def _open_sink(self) -> StreamSink:
+        wanted = self._wanted
+        return self._desk.writer.sink(wanted.stream_id, in_session=wanted.in_session)
+
+    def _insist(self, act: Callable[[], Got]) -> Got | None:
+        """Try until it is done, or nothing is wanted any more."""
         failures = 0
         while not self._stopping.is_set():
-            lock: int | None = None
             try:
-                lock = self._lock()
-                sink = self._sink = self._desk.writer.sink(self._wanted.stream_id)
-                self._note_downtime(sink)
-                return lock
+                return act()
             except BlockingIOError:
                 self._message = "Another recorder still writes this stream."
             except OSError as error:
                 self._message = f"The volume cannot be written: {error.strerror}."
             except DamageFound as error:
                 self._message = error.detail
-            if lock is not None:
-                os.close(lock)
             log.error(self._message, extra={"facts": {"stream": self._wanted.stream_id}})
             failures += 1
             self._pause(back_off(failures))
         return None
 
-    def _lock(self) -> int:
-        folder = stream_dir(self._desk.volume, self._wanted.stream_id)
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o640)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock)
-            raise
-        return lock
-
     def _note_downtime(self, sink: StreamSink) -> None:
         """What is missing since the last durable footage is ours, unless nobody wanted it."""
         if sink.kept_until_us is not None and not self._marker.is_file():
             # A clock that was set back meanwhile hides for how long; from now on it is known.
-            since_us = min(sink.kept_until_us, self._anchor.utc_us())
-            self._keeper.ended(since_us, GapCause.RECORDER_DOWN)
+            now_us = self._anchor.utc_us()
+            since_us = min(sink.kept_until_us, now_us)
+            for note in downtime(self._keeper, since_us, self._wanted.classified, now_us):
+                self._gap(note)
 
     def _detach(self, lock: int) -> None:
         sink = self._sink
@@ -386,7 +444,7 @@ class StreamWorker:
             last_us=last_us,
             centi_fps=fps,
             kbps=kbps,
-            message=self._message,
+            message=(sink.refusal if sink is not None else None) or self._message,
             gop_ms=self._checks.gop_ms,
             centi_dbfs=self._checks.level_centi_dbfs(monotonic_us),
             clock_us=clock_us,

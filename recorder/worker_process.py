@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TextIO
 
 from bidwitness.errors import DamageFound
+from bidwitness.recorder.crash_note import CrashNote
 from bidwitness.recorder.status import StreamState, encode_states
 from bidwitness.recorder.wanted_copy import decode_wanted
 from bidwitness.storage.wanted import WantedStream
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 REPORT_S = 1.0
 JOIN_S = 15.0
 # Cameras and switches dislike a hundred connections in the same instant.
-STAGGER_S = 0.1
+STAGGER_S = 0.04
 
 
 class StreamRunner(Protocol):
@@ -45,8 +46,9 @@ MakeRunner = Callable[[WantedStream], StreamRunner]
 class WorkerProcess:
     """Keeps one runner a wanted stream."""
 
-    def __init__(self, make: MakeRunner) -> None:
+    def __init__(self, make: MakeRunner, note: CrashNote | None = None) -> None:
         self._make = make
+        self._note = note or CrashNote(None)
         self._runners: dict[str, StreamRunner] = {}
         self._threads: dict[str, threading.Thread] = {}
         self._stopping = threading.Event()
@@ -80,10 +82,16 @@ class WorkerProcess:
                 runner.change(stream)
                 continue
             runner = self._make(stream)
-            thread = threading.Thread(target=runner.run, name=stream_id, daemon=True)
+            thread = threading.Thread(
+                target=self._run, args=(runner, stream_id), name=stream_id, daemon=True
+            )
             self._runners[stream_id], self._threads[stream_id] = runner, thread
             thread.start()
             self._stopping.wait(STAGGER_S)
+
+    def _run(self, runner: StreamRunner, stream_id: str) -> None:
+        self._note.in_thread(stream_id)
+        runner.run()
 
     def _drop(self, stream_ids: Sequence[str], *, not_wanted: bool) -> None:
         for stream_id in stream_ids:
@@ -102,6 +110,6 @@ class WorkerProcess:
                 return
 
 
-def run_worker(make: MakeRunner) -> None:
+def run_worker(make: MakeRunner, note: CrashNote | None = None) -> None:
     """Be a worker process on standard input and output."""
-    WorkerProcess(make).run(sys.stdin, sys.stdout)
+    WorkerProcess(make, note).run(sys.stdin, sys.stdout)

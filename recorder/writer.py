@@ -8,17 +8,20 @@ import errno
 import logging
 import threading
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from bidwitness.clock import Clock
 from bidwitness.errors import DamageFound
 from bidwitness.recorder.chain import Chain
+from bidwitness.recorder.gaps import SLICE_US
 from bidwitness.recorder.spooling import StreamFiles
-from bidwitness.recorder.values import Begin, End, GapNote, Piece
+from bidwitness.recorder.values import ALL, Begin, End, GapNote, Piece
 from bidwitness.storage.spool.blob import US
 from bidwitness.storage.spool.files import Files
 from bidwitness.storage.spool.table import AnchorPoint
+from bidwitness.storage.volumes import Admission, VolumeRoom, admission, room_on
 from bidwitness.words import GapCause
 
 log = logging.getLogger(__name__)
@@ -30,6 +33,8 @@ SYNC_US = US
 WAKE_S = 0.1
 # After a failed write the disk is tried again this often.
 RETRY_US = 2 * US
+NO_ROOM = "The disk is nearly full: only sessions are recorded."
+NO_ROOM_AT_ALL = "The disk is full to its last reserve: nothing is recorded."
 
 Op = Begin | Piece | AnchorPoint | End | GapNote
 
@@ -61,6 +66,10 @@ class StreamSink:
         self._broken = False
         self._retry_at_us = 0
         self._waiting_gaps: list[GapNote] = []
+        # Whether a session has the stream now or soon: its footage comes first.
+        self.in_session = True
+        # What there is no room for is refused: trouble ``disk`` without a failure.
+        self.refusal: str | None = None
 
     @property
     def durable_until_us(self) -> int | None:
@@ -74,6 +83,8 @@ class StreamSink:
             self._submit(begin, len(begin.init))
 
     def piece(self, piece: Piece) -> None:
+        if piece.track == self._leading:
+            self._refuse_if_full()
         if self.trouble is not None or not self._taking:
             return
         if not self._submit(piece, len(piece.data)):
@@ -96,6 +107,32 @@ class StreamSink:
 
     def trouble_seen(self) -> None:
         self._seen = True
+
+    def _refuse_if_full(self) -> None:
+        why = self._writer.refusal(in_session=self.in_session)
+        if why is not None and self.trouble is None:
+            self.refusal, self._seen = why, False
+            self.trouble = GapCause.DISK
+
+    def look_for_room(self) -> None:
+        """Refuse, or admit again, a stream that hands over nothing at present."""
+        if self._taking:
+            return
+        if self.refusal is not None:
+            self._mend_refusal()
+        self._refuse_if_full()
+
+    def _mend_refusal(self) -> None:
+        self.refusal = self._writer.refusal(in_session=self.in_session)
+        self.trouble = self.trouble if self.refusal else None
+
+    def missed(self, utc_us: int) -> GapNote | None:
+        """Give what a refusal has come to so far, if that is ten minutes or more."""
+        since = self.kept_until_us
+        if self.refusal is None or since is None or utc_us - since < SLICE_US:
+            return None
+        self.kept_until_us = utc_us
+        return GapNote(GapCause.DISK, ALL, since, utc_us, self.refusal)
 
     def _submit(self, op: Op, size: int) -> bool:
         return self._writer.submit(_Step(self, op, size, self._troubles))
@@ -147,6 +184,7 @@ class StreamSink:
         self.kept_until_us = self._files.written_until_us
         self._retry_at_us = now_us + RETRY_US
         self._seen = False
+        self.refusal = None
         self.trouble = GapCause.DISK
         code = errno.errorcode.get(error.errno or 0, str(error))
         log.error(
@@ -158,7 +196,9 @@ class StreamSink:
         """Take footage again once the stream has seen the trouble and its cause is gone."""
         if self.trouble is None or not self._seen:
             return
-        if not self._broken:
+        if self.refusal is not None:
+            self._mend_refusal()
+        elif not self._broken:
             self.trouble = None if room else self.trouble
         elif now_us >= self._retry_at_us:
             self._retry_at_us = now_us + RETRY_US
@@ -195,13 +235,20 @@ class VolumeWriter:
         site: str,
         recorder: str,
         limit_bytes: int = LIMIT_BYTES,
+        measure: Callable[[Path], VolumeRoom] = room_on,
+        spool: Path | None = None,
     ) -> None:
-        self._volume = volume
+        self.volume = volume
+        # Where journals lie, whatever volume the segments are on.
+        self._spool = spool or volume
         self._files = files
         self._clock = clock
         self._site = site
         self._recorder = recorder
         self._limit = limit_bytes
+        self._measure = measure
+        self._measured_us: int | None = None
+        self._admission = Admission.ALL
         self._queue: deque[_Step] = deque()
         self._waiting_bytes = 0
         self._lock = threading.Lock()
@@ -212,18 +259,47 @@ class VolumeWriter:
         self._synced_us = clock.monotonic_us()
         self._thread = threading.Thread(target=self._run, name="volume-writer", daemon=True)
 
-    def sink(self, stream: str) -> StreamSink:
+    def sink(self, stream: str, *, in_session: bool = True) -> StreamSink:
         """Bring a stream in order on the volume and give its sink.
+
+        ``in_session``: whether there is room for it even when there is little.
 
         Raises ``OSError`` as the disk does, ``DamageFound`` if its journal is broken.
         """
-        chain = Chain(self._volume, stream, self._files, site=self._site, recorder=self._recorder)
-        files = StreamFiles(self._volume, stream, self._files, chain)
+        chain = Chain(self._spool, stream, self._files, site=self._site, recorder=self._recorder)
+        files = StreamFiles(self.volume, stream, self._files, chain, self._spool)
         files.recover()
         sink = StreamSink(self, files)
+        sink.in_session = in_session
+        self._look_for_room(self._clock.monotonic_us())
+        sink.look_for_room()
         with self._lock:
             self._sinks.append(sink)
         return sink
+
+    def refusal(self, *, in_session: bool) -> str | None:
+        """Say why footage finds no room on the volume, if so."""
+        if self._admission is Admission.NONE:
+            return NO_ROOM_AT_ALL
+        return NO_ROOM if self._admission is Admission.SESSIONS and not in_session else None
+
+    def _look_for_room(self, now_us: int) -> None:
+        if self._measured_us is not None and now_us - self._measured_us < SYNC_US:
+            return
+        self._measured_us = now_us
+        try:
+            room = self._measure(self.volume)
+        except OSError:
+            # Whoever writes will be told.
+            return
+        before, self._admission = self._admission, admission(room, self._admission)
+        if self._admission is not before:
+            facts = {"volume": str(self.volume), "free": room.free, "total": room.total}
+            log.error("records now: %s", self._admission.name.lower(), extra={"facts": facts})
+
+    def elsewhere(self, _sink: StreamSink) -> bool:
+        """Say whether another volume would take what this one does not: there is no other."""
+        return False
 
     def release(self, sink: StreamSink) -> None:
         """A stream ends: what it handed over is written, its files are closed."""
@@ -272,7 +348,9 @@ class VolumeWriter:
                     # What came meanwhile does not wait for the other streams' syncs: what is
                     # written outlives a killed process.
                     self._drain(now_us)
+            self._look_for_room(now_us)
             for sink in sinks:
+                sink.look_for_room()
                 sink.mend(now_us, room=room)
 
     def _drain(self, now_us: int) -> None:

@@ -25,15 +25,13 @@ from bidwitness.retention.policy import (
     kept_until,
     loop_days_of,
 )
-from bidwitness.storage.derivatives import expire_with_footage
-from bidwitness.storage.index.audit import Who, leave_audit_entry
+from bidwitness.storage.index.audit import Who
 from bidwitness.storage.index.claims import FOREVER
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.footage import MAX_SEGMENT_US
 from bidwitness.storage.index.models import (
     Camera,
     Claim,
-    Garbage,
     Item,
     Lot,
     Project,
@@ -45,6 +43,7 @@ from bidwitness.storage.index.models import (
 )
 from bidwitness.storage.index.policies import default_loop_days
 from bidwitness.storage.index.protection import claims_of, holds_of, lock_stream
+from bidwitness.storage.removal import give_up_footage
 from bidwitness.words import RoomKind
 
 log = logging.getLogger(__name__)
@@ -187,29 +186,7 @@ def _mark(
         if isinstance(decision, Delete):
             gone.append(row)
             reason = decision.reason
-            row.removed_us = now_us
-            orm.add(
-                Garbage(
-                    segment_id=row.id,
-                    recorder=row.recorder,
-                    spool_path=row.spool_path,
-                    store_key=row.store_key,
-                    store_version=row.store_version,
-                    reason=reason,
-                    at_us=now_us,
-                )
-            )
-    if gone:
-        facts = {
-            "segments": len(gone),
-            "bytes": sum(row.bytes for row in gone),
-            "from": gone[0].from_us,
-            "to": gone[-1].to_us,
-        }
-        expire_with_footage(orm, stream, gone[0].from_us, max(row.to_us for row in gone), now_us)
-        leave_audit_entry(
-            orm, SWEEP, "footage.remove", f"stream:{stream}", now_us, reason=reason, facts=facts
-        )
+    give_up_footage(orm, SWEEP, stream, gone, reason, now_us)
     return Swept(len(gone), sum(row.bytes for row in gone))
 
 

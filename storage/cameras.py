@@ -25,8 +25,9 @@ from bidwitness.storage.index.models import (
     Stream,
     StreamStatus,
 )
+from bidwitness.storage.modes import set_mode
 from bidwitness.storage.wanted import about_camera
-from bidwitness.words import RoomKind, StreamRole
+from bidwitness.words import RecordMode, RoomKind, StreamRole
 
 # A stream with a fragment younger than this is being recorded.
 RECORDED_LATELY_US = 10_000_000
@@ -63,6 +64,8 @@ class CameraWish:
     password: str | None = field(default=None, repr=False)
     basic_in_clear: bool | None = None
     unproven_certificate: bool | None = None
+    mode: RecordMode | None = None
+    mode_reason: str | None = None
     onvif_address: str | None = None
     profiles: Mapping[StreamRole, FoundProfile] = field(default_factory=dict)
 
@@ -119,6 +122,7 @@ def create_camera(orm: Orm, who: Who, at_us: int, secrets: SecretBox, wish: Came
     )
     if password:
         camera.secret = secrets.seal(password, about_camera(camera.id))
+    set_mode(camera, wish.mode or RecordMode.CONTINUOUS, wish.mode_reason)
     orm.add(camera)
     orm.flush()
     seat = _seat_in(orm, wish.seat_id, room.id)
@@ -138,8 +142,10 @@ def create_camera(orm: Orm, who: Who, at_us: int, secrets: SecretBox, wish: Came
         "room": room.id,
         "addresses": [str(a) for a in wish.streams.values()],
         "allowed": [what for what in ALLOWANCES if getattr(camera, what)],
+        "mode": camera.mode.value,
     }
-    leave_audit_entry(orm, who, "camera.create", f"camera:{camera.id}", at_us, facts=facts)
+    subject, why = f"camera:{camera.id}", camera.mode_reason
+    leave_audit_entry(orm, who, "camera.create", subject, at_us, reason=why, facts=facts)
     return get_camera(orm, camera.id)
 
 
@@ -169,12 +175,17 @@ def change_camera(
     changed += _change_streams(orm, camera, wish, at_us)
     changed += _change_login(secrets, camera, wish, moved="address" in changed)
     changed += _change_allowances(camera, wish, moved="address" in changed)
+    if set_mode(camera, wish.mode, wish.mode_reason):
+        changed.append("mode")
     if changed:
+        why = camera.mode_reason if "mode" in changed else None
         facts = {
             "changed": sorted(set(changed)),
             "allowed": [what for what in ALLOWANCES if getattr(camera, what)],
+            "mode": camera.mode.value,
         }
-        leave_audit_entry(orm, who, "camera.change", f"camera:{camera.id}", at_us, facts=facts)
+        subject = f"camera:{camera.id}"
+        leave_audit_entry(orm, who, "camera.change", subject, at_us, reason=why, facts=facts)
     orm.flush()
     orm.expire(camera)
     return get_camera(orm, camera.id)

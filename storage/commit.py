@@ -33,6 +33,7 @@ from bidwitness.storage.spool.blob import WallPoint, encode_table
 from bidwitness.storage.spool.journal import JournalEntry, journal_days, read_journal
 from bidwitness.storage.spool.layout import journal_path
 from bidwitness.storage.spool.reading import table_from_file
+from bidwitness.storage.spool.volumes import locate
 from bidwitness.words import ClockQuality, GapCause, Medium
 
 log = logging.getLogger(__name__)
@@ -206,7 +207,7 @@ def _prepare(volume: Path, entry: JournalEntry) -> Prepared:
     if not isinstance(record, SegmentFacts):
         return Prepared(record, entry.leaf, body, None, None, None, record.start)
     path = str(entry.facts["path"])
-    file = volume / path
+    file = locate(volume, path)
     started = entry.facts.get("run_started_us")
     run_started_us = started if isinstance(started, int) else record.start
     if not file.is_file():

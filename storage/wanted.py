@@ -1,7 +1,7 @@
 """What the recorder is to pull, as values. Its worker processes live on these alone: they import no
 database (``wanted_index`` reads the values from it)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bidwitness.addresses import CameraAddress, parse_camera_address
 from bidwitness.errors import DamageFound, InvalidInput
@@ -35,6 +35,20 @@ class WantedStream:
     # What somebody has allowed to do with this camera.
     basic_in_clear: bool = False
     unproven_certificate: bool = False
+    # Times (from, to; µs UTC) in which it is not pulled, because its room is classified then. Those
+    # over for a day are among them: a recorder that was down must know why nothing was due.
+    classified: tuple[tuple[int, int], ...] = ()
+    # A session has it now or is about to: it is recorded when there is no room for others.
+    in_session: bool = False
+
+    def classified_until(self, at_us: int) -> int | None:
+        """Give until when (µs UTC) it must not be pulled, if that is so at an instant."""
+        return max((end for start, end in self.classified if start <= at_us < end), default=None)
+
+    def dials_as(self, other: "WantedStream") -> bool:
+        """Say whether both are pulled by the same connection."""
+        plain = {"cuts": (), "classified": (), "in_session": False}
+        return replace(self, **plain) == replace(other, **plain)  # type: ignore[arg-type]  # names of fields
 
     @property
     def secret_about(self) -> str:

@@ -4,12 +4,24 @@ the index is away."""
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session as Orm
 
-from bidwitness.storage.index.models import Booking, Camera, Claim, Profile, Room, Session, Stream
+from bidwitness.storage.index.models import (
+    Booking,
+    Camera,
+    Claim,
+    ClassifiedInterval,
+    LinkedPlace,
+    Profile,
+    Room,
+    Session,
+    Stream,
+)
 from bidwitness.storage.wanted import WantedStream
 from bidwitness.words import Condition, RoomKind, SessionState, StreamRole
 
 # A cut is asked for from so long before its instant until so long after it, in µs.
 CUT_WINDOW_US = 10 * 60_000_000
+# What was classified is told so long after its end.
+TOLD_AFTER_US = 24 * 3600 * 1_000_000
 
 
 def pulled() -> tuple[ColumnElement[bool], ...]:
@@ -29,6 +41,8 @@ def wanted_streams(orm: Orm, now_us: int) -> list[WantedStream]:
         .order_by(Camera.id, Stream.role)
     ).all()
     cuts = _cuts(orm, now_us)
+    classified = _classified(orm, now_us)
+    rooms_due, streams_claimed = _in_session(orm, now_us)
     with_main = {stream.camera_id for stream, _, _, _ in rows if stream.role is StreamRole.MAIN}
     return [
         WantedStream(
@@ -46,6 +60,8 @@ def wanted_streams(orm: Orm, now_us: int) -> list[WantedStream]:
             declared_fps=fps,
             basic_in_clear=camera.basic_in_clear,
             unproven_certificate=camera.unproven_certificate,
+            classified=classified.get(room.id, ()),
+            in_session=room.id in rooms_due or stream.id in streams_claimed,
         )
         for stream, camera, room, fps in rows
     ]
@@ -79,6 +95,43 @@ def _cuts(orm: Orm, now_us: int) -> dict[str, set[int]]:
     for stream_id, *ends in claimed:
         near.setdefault(stream_id, set()).update(at for at in ends if at and first <= at <= last)
     return near
+
+
+def _classified(orm: Orm, now_us: int) -> dict[str, tuple[tuple[int, int], ...]]:
+    """Give the approved times of each room, beforehand too: without the index they hold as well."""
+    query = select(ClassifiedInterval).where(ClassifiedInterval.to_us > now_us - TOLD_AFTER_US)
+    found: dict[str, tuple[tuple[int, int], ...]] = {}
+    for row in orm.scalars(query.order_by(ClassifiedInterval.from_us)):
+        if row.from_us < row.to_us:
+            found[row.room_id] = (*found.get(row.room_id, ()), (row.from_us, row.to_us))
+    return found
+
+
+def _in_session(orm: Orm, now_us: int) -> tuple[set[str], set[str]]:
+    """Give the rooms (linked places too) that a session is about to begin in, and the streams that
+    one records."""
+    due = (
+        select(Booking.room_id)
+        .join(Session, Session.id == Booking.session_id)
+        .where(
+            Session.state.in_((SessionState.SCHEDULED, SessionState.RECORDING)),
+            Booking.left_us.is_(None),
+            Booking.from_us <= now_us + CUT_WINDOW_US,
+            Booking.to_us > now_us,
+        )
+    )
+    rooms = set(orm.scalars(due))
+    rooms |= set(orm.scalars(select(LinkedPlace.place_id).where(LinkedPlace.room_id.in_(rooms))))
+    claimed = (
+        select(Claim.stream_id)
+        .join(Session, Session.id == Claim.session_id)
+        .where(
+            Session.state == SessionState.RECORDING,
+            Claim.to_us.is_(None),
+            Claim.withdrawn_us.is_(None),
+        )
+    )
+    return rooms, set(orm.scalars(claimed))
 
 
 def streams_at_recess(orm: Orm) -> set[str]:

@@ -21,6 +21,7 @@ from bidwitness.storage.index.models import FragmentTable, Garbage, Record, Segm
 from bidwitness.storage.spool.blob import decode_table
 from bidwitness.storage.spool.journal import journal_days, read_journal
 from bidwitness.storage.spool.layout import CLOSED, day_dir, journal_path, parse_name
+from bidwitness.storage.spool.volumes import locate, volumes_of
 
 BATCH = 500
 # A segment's name states its first instant as the recorder saw it; its record may know better.
@@ -36,7 +37,8 @@ def check_index(database: Database, spool: Path, recorder: str) -> Iterator[Prob
         streams = list(orm.scalars(select(Stream.id).order_by(Stream.id)))
     for stream in streams:
         yield from _check_chain(database, spool, recorder, stream)
-        yield from _check_spool(database, spool, stream)
+        for volume in volumes_of(spool):
+            yield from _check_spool(database, spool, volume, stream)
 
 
 def _check_chain(
@@ -126,7 +128,7 @@ def _check_segment(
         return None
     if segment.recorder != recorder:
         return None
-    path = spool / segment.spool_path
+    path = locate(spool, segment.spool_path)
     size = path.stat().st_size if path.is_file() else None
     if size == segment.bytes or (size is None and segment.stored_us is not None):
         return None  # an eviction unlinks before it says so
@@ -154,12 +156,14 @@ def _agree(facts: SegmentFacts, segment: Segment) -> bool:
     )
 
 
-def _check_spool(database: Database, spool: Path, stream: str) -> Iterator[Problem | None]:
-    """Find closed segments in the spool that neither the index nor a journal knows."""
-    for day in _days(spool, stream):
+def _check_spool(
+    database: Database, spool: Path, volume: Path, stream: str
+) -> Iterator[Problem | None]:
+    """Find closed segments on a volume that neither the index nor a journal knows."""
+    for day in _days(volume, stream):
         unknown: dict[str, Path] = {}
         starts: list[int] = []
-        for path in sorted(day_dir(spool, stream, day).glob(f"*{CLOSED}")):
+        for path in sorted(day_dir(volume, stream, day).glob(f"*{CLOSED}")):
             name = parse_name(path.stem)
             if name is not None:
                 unknown[path.name] = path

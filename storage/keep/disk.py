@@ -1,32 +1,17 @@
-"""Disks that fill up: a pure decision, and the alarms that follow from it."""
+"""Disks that fill up: the alarms that follow from it."""
 
-import os
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 
 from bidwitness.clock import Clock
 from bidwitness.storage.index.alarms import clear_alarm, raise_alarm
 from bidwitness.storage.index.database import Database
+from bidwitness.storage.spool.volumes import is_present
+from bidwitness.storage.volumes import DiskState, disk_state, room_on
 
-LOW_PERCENT, CRITICAL_PERCENT = 15, 10
-# An alarm is cleared only this much above where it was raised, lest it come and go.
-BACK_PERCENT = 2
-
-
-class DiskState(StrEnum):
-    OK = "ok"
-    LOW = "disk_low"
-    CRITICAL = "disk_critical"
-
-
-def disk_state(free: int, total: int, before: DiskState = DiskState.OK) -> DiskState:
-    """Judge a disk by its free bytes, given what it was judged before."""
-    low = LOW_PERCENT + (BACK_PERCENT if before != DiskState.OK else 0)
-    critical = CRITICAL_PERCENT + (BACK_PERCENT if before == DiskState.CRITICAL else 0)
-    if total <= 0 or free * 100 < critical * total:
-        return DiskState.CRITICAL
-    return DiskState.LOW if free * 100 < low * total else DiskState.OK
+SPOOL = "spool"
+# What a full disk means for the cameras.
+_MEANS = {DiskState.CRITICAL: " New footage is recorded for sessions only."}
 
 
 class DiskWatch:
@@ -41,14 +26,20 @@ class DiskWatch:
     def watch(self) -> Mapping[str, DiskState]:
         """Judge every disk, raise and clear its alarms; give the states by volume."""
         for name, folder in self._volumes.items():
+            before = self._states.get(name)
+            if name.startswith(f"{SPOOL}-") and not is_present(folder):
+                if before != DiskState.CRITICAL:
+                    self._say(name, DiskState.CRITICAL, "The volume is not there.")
+                    self._states[name] = DiskState.CRITICAL
+                continue
             if not folder.is_dir():
                 continue
-            found = os.statvfs(folder)
-            before = self._states.get(name)
-            after = disk_state(found.f_bavail, found.f_blocks, before or DiskState.OK)
+            room = room_on(folder)
+            after = disk_state(room.free, room.total, before or DiskState.OK)
             if after != before:
-                percent = found.f_bavail * 100 // max(1, found.f_blocks)
-                self._say(name, after, f"{percent} % of the disk is free.")
+                percent = room.free * 100 // max(1, room.total)
+                means = _MEANS.get(after, "") if name.startswith(SPOOL) else ""
+                self._say(name, after, f"{percent} % of the disk is free.{means}")
                 self._states[name] = after
         return self._states
 

@@ -1,7 +1,6 @@
 """When a segment's copy in the spool may go. Pure decisions, and the hand that carries them out."""
 
 import logging
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,14 +14,16 @@ from bidwitness.storage.index.alarms import raise_alarm
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import Segment
 from bidwitness.storage.spool.files import Files
+from bidwitness.storage.spool.volumes import any_absent, locate
 from bidwitness.storage.store import Store
+from bidwitness.storage.volumes import room_on
 
 log = logging.getLogger(__name__)
 
 BATCH = 256
 # What rewinding a running session reads most stays, however full the disk is.
 AT_LEAST_US = 600_000_000
-# Room is made up to this share of the disk, well before the alarms of storage.keep.disk.
+# Room is made up to this share of the disk, well before the alarms of storage.volumes.
 WANTED_PERCENT = 20
 LOST = "footage_lost"
 
@@ -69,6 +70,11 @@ def to_evict(copies: Sequence[Copy], now_us: int, keep_us: int, room: Room) -> l
     return chosen
 
 
+def _room(volume: Path) -> Room:
+    found = room_on(volume)
+    return Room(found.free, found.total)
+
+
 class Evictor:
     """Removes copies that may go, after asking the store once more whether it has the segment."""
 
@@ -94,8 +100,19 @@ class Evictor:
         copies = self._oldest()
         if not copies or not self._spool.is_dir():
             return 0
-        may_go = to_evict(copies, self._clock.utc_us(), self._keep_us, self._room())
+        now = self._clock.utc_us()
+        by_volume: dict[Path, list[Copy]] = {}
+        for copy in copies:
+            by_volume.setdefault(self._volume_of(copy), []).append(copy)
+        may_go = [
+            copy
+            for volume, held in by_volume.items()
+            for copy in to_evict(held, now, self._keep_us, _room(volume))
+        ]
         return sum(self._evict(copy) for copy in may_go)
+
+    def _volume_of(self, copy: Copy) -> Path:
+        return locate(self._spool, copy.path).parents[2]
 
     def _oldest(self) -> list[Copy]:
         query = (
@@ -114,14 +131,10 @@ class Evictor:
     def _copy_of(self, row: Segment) -> Copy:
         path = str(row.spool_path)
         try:
-            frees = (self._spool / path).stat().st_nlink == 1
+            frees = locate(self._spool, path).stat().st_nlink == 1
         except OSError:
             frees = False
         return Copy(row.id, path, row.bytes, row.stored_us or 0, frees)
-
-    def _room(self) -> Room:
-        found = os.statvfs(self._spool)
-        return Room(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
 
     def _evict(self, copy: Copy) -> bool:
         """Unlink, make it durable, then say so: between the two a reader falls back on the store."""
@@ -137,7 +150,9 @@ class Evictor:
         if not held:
             self._lost(copy)
             return False
-        path = self._spool / copy.path
+        path = locate(self._spool, copy.path)
+        if not path.exists() and any_absent(self._spool):
+            return False
         if path.parent.is_dir():
             with suppress(FileNotFoundError):
                 self._files.unlink(path)

@@ -6,6 +6,7 @@ row dropped, in one transaction. Every step can be repeated, so a crash after an
 good by the next pass.
 """
 
+import errno
 import logging
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import FragmentTable, Garbage, Segment
 from bidwitness.storage.index.protection import lock_stream, why_protected
 from bidwitness.storage.spool.files import Files
+from bidwitness.storage.spool.volumes import any_absent, locate
 from bidwitness.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -82,7 +84,10 @@ class Collector:
             if item.store_key and item.store_version:
                 self._store.delete_version(item.store_key, item.store_version)
             if item.spool_path:
-                self._unlink(self._spool / item.spool_path)
+                path = locate(self._spool, item.spool_path)
+                if not path.exists() and any_absent(self._spool):
+                    raise OSError(errno.ENODEV, "it may lie on a volume that is not there")
+                self._unlink(path)
         except BidWitnessError as error:
             if isinstance(error, Unavailable) and not self._store.is_permanent(error):
                 raise

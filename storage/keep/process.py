@@ -15,12 +15,13 @@ from bidwitness.storage.alarming.watch import StreamWatch
 from bidwitness.storage.footage import Footage
 from bidwitness.storage.index.database import Database, open_database, upgrade
 from bidwitness.storage.index.policies import seed_policies
-from bidwitness.storage.keep.disk import DiskWatch
+from bidwitness.storage.keep.disk import SPOOL, DiskWatch
 from bidwitness.storage.keep.duties import Duties, Duty
 from bidwitness.storage.keep.eviction import Evictor
 from bidwitness.storage.keep.garbage import Collector
 from bidwitness.storage.keep.journals import JournalKeeper
 from bidwitness.storage.keep.lock import KeepLock
+from bidwitness.storage.keep.loops import ShortLoops
 from bidwitness.storage.keep.records import RecordsWriter
 from bidwitness.storage.keep.upload import Uploader
 from bidwitness.storage.ledger.ledger import Ledger
@@ -30,6 +31,7 @@ from bidwitness.storage.sessions import clockwork
 from bidwitness.storage.sessions.planned import PlanMonitor
 from bidwitness.storage.sessions.seal import Sealer
 from bidwitness.storage.spool.files import SystemFiles
+from bidwitness.storage.spool.volumes import volume_name
 from bidwitness.storage.store import Retrying, Store, open_store
 from bidwitness.storage.store.file import FileStore
 
@@ -63,6 +65,7 @@ def duties_of(settings: Settings, database: Database, store: Store, clock: Clock
     keep_us = settings.spool_keep_hours * HOUR_US
     evict = Evictor(database, store, spool, files, clock, keep_us=keep_us)
     collect = Collector(database, store, spool, files, clock)
+    loops = ShortLoops(database, clock, settings)
     journals = JournalKeeper(database, spool, files, clock)
     seal = Sealer(database, clock, settings, Footage(spool, store))
     streams = StreamWatch(database, clock)
@@ -82,6 +85,7 @@ def duties_of(settings: Settings, database: Database, store: Store, clock: Clock
         Duty("stamps", 10.0, stamper.stamp_due),
         Duty("upload", 1.0, upload.upload_some, eager=True),
         Duty("records", 10.0, records.write_due),
+        Duty("loops", 10.0, loops.mark),
         Duty("evict", 10.0, evict.evict_some, eager=True),
         Duty("collect", 5.0, collect.collect_some, eager=True),
         Duty("journals", 3600.0, journals.remove_old),
@@ -98,7 +102,8 @@ def _quietly(act: Callable[[], object]) -> Callable[[], int]:
 
 
 def _volumes(settings: Settings) -> dict[str, Path]:
-    volumes = {"spool": settings.spool}
+    volumes = {SPOOL: settings.spool}
+    volumes |= {f"{SPOOL}-{volume_name(v)}": v for v in settings.volume_folders}
     store = open_store(settings)
     if isinstance(store, FileStore):
         volumes["store"] = store.root

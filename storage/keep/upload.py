@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Select, and_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
 
 from bidwitness.clock import Clock
 from bidwitness.errors import (
@@ -22,9 +22,10 @@ from bidwitness.errors import (
 from bidwitness.storage.index.alarms import clear_alarm, raise_alarm
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.footage import MAX_SEGMENT_US
-from bidwitness.storage.index.models import Claim, Garbage, Segment, Session
+from bidwitness.storage.index.models import Camera, Claim, Garbage, Segment, Session, Stream
+from bidwitness.storage.spool.volumes import locate
 from bidwitness.storage.store import Store, StoredVersion
-from bidwitness.words import SessionState
+from bidwitness.words import RecordMode, SessionState
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ BATCH = 8
 RETRY_US = 600_000_000
 # How long ago a session may have been planned whose footage goes first.
 LATELY_US = 14 * 86_400_000_000
+# So long unclaimed footage of a camera in ``session`` mode may still be on its way out.
+LATEST_CLAIM_US = 3 * 3_600_000_000
 DOWN, FULL, DAMAGED, MISSING = "store_down", "store_full", "footage_damaged", "footage_missing"
 SUBJECT = "store"
 
@@ -107,10 +110,11 @@ class Uploader:
         now = self._clock.monotonic_us()
         self._refused = {id_: held for id_, held in self._refused.items() if held[0] > now}
         limit = self._batch + len(self._refused)
+        utc = self._clock.utc_us()
         with self._database.read() as orm:
             rows = [
-                *orm.scalars(_claimed_and_unstored(self._clock.utc_us()).limit(limit)),
-                *orm.scalars(_unstored().limit(limit)),
+                *orm.scalars(_claimed_and_unstored(utc).limit(limit)),
+                *orm.scalars(_unstored().where(_not_waiting_in_vain(utc)).limit(limit)),
             ]
         once = {row.id: _waiting_of(row) for row in rows if row.id not in self._refused}
         return list(once.values())[: self._batch]
@@ -119,7 +123,7 @@ class Uploader:
         """Store one segment; a store that has failed in this batch is not asked again."""
         if batch.failed is not None:
             return False
-        source = self._spool / item.path
+        source = locate(self._spool, item.path)
         try:
             if not source.is_file():
                 raise NotFound(f"The segment {item.path} of {item.recorder} is not in the spool.")
@@ -195,6 +199,21 @@ def _unstored() -> Select[Segment]:
             Segment.spool_path.is_not(None),
         )
         .order_by(Segment.from_us, Segment.id)
+    )
+
+
+def _not_waiting_in_vain(now_us: int) -> ColumnElement[bool]:
+    """Leave out what a camera in ``session`` mode has just recorded and nobody claims: in a moment
+    it goes (``loops``), which a locked version in the store could not. What stays is stored then."""
+    claimed = exists().where(
+        Claim.stream_id == Segment.stream_id,
+        Claim.withdrawn_us.is_(None),
+        Claim.from_us < Segment.to_us,
+        or_(Claim.to_us.is_(None), Claim.to_us > Segment.from_us),
+    )
+    exceptional = select(Stream.id).join(Camera).where(Camera.mode == RecordMode.SESSION)
+    return or_(
+        Segment.stream_id.not_in(exceptional), Segment.to_us < now_us - LATEST_CLAIM_US, claimed
     )
 
 

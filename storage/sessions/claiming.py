@@ -11,7 +11,7 @@ from bidwitness.config import Settings
 from bidwitness.errors import Conflict
 from bidwitness.intervals import Interval, subtract
 from bidwitness.storage.index.audit import Who
-from bidwitness.storage.index.claims import save_claim
+from bidwitness.storage.index.claims import own_claims_overlapping, save_claim
 from bidwitness.storage.index.models import Claim, Session
 from bidwitness.storage.sessions.chain import append_claim
 from bidwitness.storage.sessions.loading import (
@@ -70,6 +70,8 @@ class Claiming:
         if later:
             # What the stream saw before it belonged to the place is not this session's.
             begins, room = self._since(wanted, at_us), Margins()
+        if wanted.klass == ClaimClass.OWN:
+            self._end_post_rolls(wanted.stream_id, at_us)
         low = min(begins, at_us) - room.lead_in_us - room.pre_roll_us
         others = own_claims(self.orm, wanted.stream_id, low)
         if wanted.klass != ClaimClass.OWN:
@@ -83,6 +85,16 @@ class Claiming:
             booking_id=wanted.booking.id,
             reason=REACHES_BACK if back else None,
         )
+
+    def _end_post_rolls(self, stream_id: str, at_us: int) -> None:
+        """A claim that has ended and reaches beyond now is a post-roll: it yields to a session."""
+        for row in own_claims_overlapping(self.orm, stream_id, at_us, at_us + 1):
+            if row.session_id == self.session.id or row.to_us is None or row.to_us <= self.now_us:
+                continue
+            row.to_us = max(at_us, row.from_us + 1)
+            save_claim(self.orm, row)
+            flag_modified(self.orm.get_one(Session, row.session_id), "created_us")
+            append_claim(self.orm, self.settings, row, self.now_us, self.who)
 
     def _since(self, wanted: Wanted, at_us: int) -> int:
         """Say from when a stream that turned up in a claimed room is the session's."""

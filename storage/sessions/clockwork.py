@@ -108,7 +108,9 @@ def start_instant(orm: Orm, session: Session, now_us: int) -> int:
     for wanted in wanted_streams(orm, session.bookings):
         if wanted.klass == ClaimClass.OWN and wanted.booking.from_us <= session.planned_from_us:
             before = own_claims(orm, wanted.stream_id, at, now_us)
-            at = max([at, *(claim.end for claim in before if claim.end is not None)])
+            # An end that is still to come is a post-roll, which yields.
+            ends = [claim.end for claim in before if claim.end is not None]
+            at = max([at, *(end for end in ends if end <= now_us)])
     return min(at, now_us)
 
 

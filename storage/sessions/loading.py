@@ -21,8 +21,12 @@ SECOND = 1_000_000
 
 def margins(settings: Settings, kind: SessionKind) -> Margins:
     """Give how far claims of such a session reach beyond its plan."""
-    # One lead-in serves every kind until kinds have settings of their own.
-    return Margins(lead_in_us=settings.lead_in_seconds * SECOND)
+    # The same for every kind until kinds have settings of their own.
+    return Margins(
+        lead_in_us=settings.lead_in_seconds * SECOND,
+        pre_roll_us=settings.pre_roll_seconds * SECOND,
+        post_roll_us=settings.post_roll_seconds * SECOND,
+    )
 
 
 def load_session(

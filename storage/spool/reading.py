@@ -19,6 +19,7 @@ from bidwitness.storage.spool.layout import (
     stream_dir,
 )
 from bidwitness.storage.spool.table import OpenTable, read_table
+from bidwitness.storage.spool.volumes import volumes_of
 
 _CHUNK = 1 << 20
 
@@ -37,6 +38,11 @@ def open_segments(volume: Path, stream: str) -> list[OpenSegment]:
 
     There is at most one while a recorder runs. Fragments listed in a table are whole in the file.
     """
+    found = [segment for place in volumes_of(volume) for segment in _open_on(place, stream)]
+    return sorted(found, key=lambda segment: segment.name.start_us)
+
+
+def _open_on(volume: Path, stream: str) -> list[OpenSegment]:
     folder = stream_dir(volume, stream)
     if not folder.is_dir():
         return []
@@ -52,7 +58,7 @@ def open_segments(volume: Path, stream: str) -> list[OpenSegment]:
         except (FileNotFoundError, DamageFound):
             continue  # closed a moment ago, or its header is not written yet
         found.append(OpenSegment(segment_path(stream, part.parent.name, name), name, table))
-    return sorted(found, key=lambda segment: segment.name.start_us)
+    return found
 
 
 def read_range(volume: Path, path: str, offset: int, size: int) -> bytes:
@@ -61,7 +67,15 @@ def read_range(volume: Path, path: str, offset: int, size: int) -> bytes:
     Raises ``NotFound`` if the spool does not hold it (any more), ``DamageFound`` if it is shorter,
     ``InvalidInput`` for a path that leaves the volume.
     """
-    closed = _inside(volume, path)
+    _inside(volume, path)
+    for place in volumes_of(volume):
+        found = _read_on(_inside(place, path), offset, size)
+        if found is not None:
+            return found
+    raise NotFound("The spool does not hold this segment any more.")
+
+
+def _read_on(closed: Path, offset: int, size: int) -> bytes | None:
     # Renaming may come between looking for the one and for the other.
     for candidate in (closed, closed.with_suffix(PART), closed):
         try:
@@ -73,7 +87,7 @@ def read_range(volume: Path, path: str, offset: int, size: int) -> bytes:
         finally:
             os.close(handle)
         return data
-    raise NotFound("The spool does not hold this segment any more.")
+    return None
 
 
 def _inside(volume: Path, path: str) -> Path:

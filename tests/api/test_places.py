@@ -296,3 +296,32 @@ def test_who_sees_what_of_the_places(api: RunningApi) -> None:
     with api.as_user("li", Role.AUDITOR) as client:
         assert client.get("/api/v1/rooms").json()["items"] == []
         problem_of(client.get("/api/v1/cameras"), 403, "forbidden")
+
+
+def test_recording_for_sessions_only_wants_a_reason_and_is_audited(api: RunningApi) -> None:
+    with api.as_user("root", Role.SYSTEM_ADMIN) as client:
+        room = a_room(client)
+        created = client.post("/api/v1/cameras", json=camera_body(room)).json()
+        assert (created["mode"], created["mode_reason"]) == ("continuous", None)
+        at = f"/api/v1/cameras/{created['id']}"
+        for body in ({"mode": "session"}, {"mode": "session", "mode_reason": "  "}):
+            refused = problem_of(client.patch(at, json=body), 422, "invalid-input")
+            assert list(refused["fields"]) == ["mode_reason"]
+        why = "业主单位书面要求: 除场次外不保存"
+        changed = client.patch(at, json={"mode": "session", "mode_reason": why}).json()
+        assert (changed["mode"], changed["mode_reason"]) == ("session", why)
+        with api.database.read() as orm:
+            # The same road: it is pulled as before.
+            assert len(wanted_streams(orm, 0)) == 2
+            entries = list(
+                orm.scalars(select(AuditEntry).where(AuditEntry.action == "camera.change"))
+            )
+            assert [(entry.reason, (entry.facts or {})["mode"]) for entry in entries] == [
+                (why, "session")
+            ]
+        back = client.patch(at, json={"mode": "continuous"}).json()
+        assert (back["mode"], back["mode_reason"]) == ("continuous", None)
+        named = {**camera_body(room), "name": "other", "mode": "session"}
+        problem_of(client.post("/api/v1/cameras", json=named), 422, "invalid-input")
+        made = client.post("/api/v1/cameras", json={**named, "mode_reason": why}).json()
+        assert made["mode"] == "session"

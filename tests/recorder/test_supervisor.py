@@ -32,6 +32,8 @@ STREAM = WantedStream(
     secret=b"\x00sealed\xff",
     record_sound=True,
     cuts=(5, 9),
+    classified=((7, 8), (20, 30)),
+    in_session=True,
 )
 # A worker that says its pid for each stream it is told of, until its input ends.
 ECHO = (

@@ -14,6 +14,7 @@ from bidwitness.addresses import CameraAddress, parse_camera_address
 from bidwitness.errors import CameraError, InvalidInput
 from bidwitness.recorder.anchor import ClockAnchor
 from bidwitness.recorder.packets import Packet, PacketSource
+from bidwitness.recorder.status import StreamState
 from bidwitness.recorder.worker import Desk, StreamWorker, back_off
 from bidwitness.recorder.writer import VolumeWriter
 from bidwitness.storage.spool.files import SystemFiles
@@ -417,3 +418,69 @@ def test_a_camera_that_changes_all_the_time_is_not_dialled_in_a_storm(tmp_path: 
     changes = [FakeSource(camera, lost=GapCause.SOURCE_CHANGED) for _ in range(6)]
     stage.run(*changes)
     assert sum(stage.waits[:19]) == 1 + 1 + 2 + 5 + 10
+
+
+def test_the_camera_is_left_alone_from_the_first_instant_to_the_last(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    closed = (stage.started_us + 4 * SECOND, stage.started_us + 700 * SECOND)
+    dialled_at: list[int] = []
+    states: list[StreamState] = []
+    stage.each = lambda packet: stage.worker.change(replace(WANTED, classified=(closed,)))
+    dial = stage.desk.dial
+
+    def noted(wanted: WantedStream) -> CameraAddress:
+        dialled_at.append(stage.clock.utc_us())
+        return dial(wanted)
+
+    desk = replace(stage.desk, dial=noted)
+    stage.worker = StreamWorker(WANTED, desk, pause=stage._wait)
+    stage.worker._pause = lambda seconds: (
+        states.append(stage.worker.state()),
+        stage._wait(seconds),
+    )
+    left = stage.run(FakeSource(FakeCamera(seconds=9)), FakeSource(FakeCamera(seconds=5)))
+    assert [round(stage.at(at)) for at in dialled_at[:2]] == [0, 700]
+    assert not [at for at in dialled_at if closed[0] <= at < closed[1]]
+    found = causes(left, stage)[:2]
+    # Stated in pieces, as every long gap; no footage of that time exists.
+    assert [cause for cause, _, _ in found] == ["classified", "classified"]
+    assert (found[0][1], found[-1][2]) == (4.0, 700.0) and found[0][2] == found[1][1]
+    assert all(s.end <= closed[0] + 40_000 or s.start >= closed[1] for s in left.segments)
+    within = [s for s in states if s.cause is GapCause.CLASSIFIED]
+    assert within and {s.state for s in within} == {Health.OFFLINE}
+
+
+def test_a_camera_that_was_away_before_and_after_keeps_its_own_causes(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    closed = (stage.started_us + 5 * SECOND, stage.started_us + 60 * SECOND)
+    stage.worker.change(replace(WANTED, classified=(closed,)))
+    nobody = CameraError("nobody answers")
+    left = stage.run(nobody, nobody, nobody, nobody, nobody, FakeSource(FakeCamera(seconds=4)))
+    found = [(cause, round(start), round(end)) for cause, start, end in causes(left, stage)]
+    assert found[:2] == [("offline", 0, 5), ("classified", 5, 60)]
+    assert found[2][0] == "offline" and found[2][1] == 60
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "expected"),
+    [
+        (10, 20, [("recorder_down", 5, 10), ("classified", 10, 20), ("recorder_down", 20, 25)]),
+        (10, 40, [("recorder_down", 5, 10), ("classified", 10, 40)]),
+        (2, 40, [("classified", 5, 40)]),
+    ],
+)
+def test_a_recorder_that_was_down_meanwhile_knows_what_was_classified(
+    tmp_path: Path, start_s: int, end_s: int, expected: list[tuple[str, int, int]]
+) -> None:
+    first = Stage(tmp_path)
+    first.each = lambda packet: (
+        first.worker.stop() if first.clock.utc_us() - first.started_us > 5e6 else None
+    )
+    first.run(FakeSource(FakeCamera(seconds=9)))
+    first.clock.sleep(20)
+    second = Stage(tmp_path, first.clock)
+    closed = (first.started_us + start_s * SECOND, first.started_us + end_s * SECOND)
+    second.worker.change(replace(WANTED, classified=(closed,)))
+    left = second.run(FakeSource(FakeCamera(seconds=5)))
+    found = [(cause, round(start), round(end)) for cause, start, end in causes(left, first)]
+    assert found[: len(expected)] == expected

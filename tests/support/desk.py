@@ -1,5 +1,6 @@
 """A recorder's inner half on a table: segmenter and writer on a fake clock, and what they left."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from bidwitness.storage.media.boxes import read_fragment, split_pieces
 from bidwitness.storage.spool.files import Files, SystemFiles
 from bidwitness.storage.spool.journal import JournalEntry, journal_days, read_journal
 from bidwitness.storage.spool.layout import journal_path
+from bidwitness.storage.spool.volumes import locate
+from bidwitness.storage.volumes import VolumeRoom, room_on
 from bidwitness.words import GapCause
 
 STREAM = "cam1main"
@@ -42,11 +45,18 @@ class Desk:
         files: Files | None = None,
         limit: int = 64 << 20,
         later_us: int = 0,
+        measure: Callable[[Path], VolumeRoom] = room_on,
     ) -> "Desk":
         clock = FakeClock(UTC_START + later_us, FIRST_ARRIVAL)
         seam = files or SystemFiles()
         writer = VolumeWriter(
-            volume, seam, clock, site="site-1", recorder="recorder-1", limit_bytes=limit
+            volume,
+            seam,
+            clock,
+            site="site-1",
+            recorder="recorder-1",
+            limit_bytes=limit,
+            measure=measure,
         )
         return cls(volume, seam, clock, writer, writer.sink(STREAM), later_us)
 
@@ -111,7 +121,8 @@ class Left:
     @property
     def paths(self) -> list[Path]:
         """Files of segments, in the order of the journal."""
-        return [self.volume / str(e.facts["path"]) for e in self.entries if "path" in e.facts]
+        facts = [entry.facts for entry in self.entries if "path" in entry.facts]
+        return [locate(self.volume, str(one["path"])) for one in facts]
 
     @property
     def others(self) -> list[Path]:

@@ -47,6 +47,7 @@ from bidwitness.storage.index.models.projects import NO_LOT, Lot, PhaseChange, P
 from bidwitness.storage.index.models.sessions import (
     Booking,
     Claim,
+    ClassifiedInterval,
     ConditionChange,
     Item,
     Session,
@@ -62,6 +63,7 @@ __all__ = [
     "Booking",
     "Camera",
     "Claim",
+    "ClassifiedInterval",
     "ConditionChange",
     "Derivative",
     "Disposal",

@@ -15,7 +15,7 @@ from bidwitness.storage.index.models.base import (
     word_type,
 )
 from bidwitness.words import GapCause as Cause
-from bidwitness.words import Health, Medium, RoomKind, StreamRole
+from bidwitness.words import Health, Medium, RecordMode, RoomKind, StreamRole
 
 
 class Site(Base):
@@ -69,6 +69,9 @@ class Camera(Base):
     secret: Mapped[bytes | None] = mapped_column(LargeBinary)
     basic_in_clear: Mapped[bool] = mapped_column(default=False)
     unproven_certificate: Mapped[bool] = mapped_column(default=False)
+    # ``session`` is an exception, which has a reason.
+    mode: Mapped[RecordMode] = mapped_column(word_type(RecordMode), default=RecordMode.CONTINUOUS)
+    mode_reason: Mapped[Text_ | None]
     enabled: Mapped[bool] = mapped_column(default=True)
     created_us: Mapped[Us]
     removed_us: Mapped[Us | None]

@@ -96,6 +96,23 @@ class Booking(Base):
     session: Mapped[Session] = relationship(back_populates="bookings")
 
 
+class ClassifiedInterval(Base):
+    """A time in which a room's streams are not pulled (涉密), as two persons have approved it.
+
+    Written by the approval alone, which also brings ``to_us`` forward when the business ends
+    earlier; the recorder obeys it. ``register_no`` is all that the records hold of the matter.
+    """
+
+    __tablename__ = "classified_intervals"
+    __table_args__ = (Index("ix_classified_intervals_room_to", "room_id", "to_us"),)
+    id: Mapped[Id]
+    session_id: Mapped[str] = ref("sessions")
+    room_id: Mapped[str] = ref("rooms", index=False)
+    from_us: Mapped[Us]
+    to_us: Mapped[Us]
+    register_no: Mapped[str] = mapped_column(String(100))
+
+
 class ConditionChange(Base):
     __tablename__ = "condition_changes"
     id: Mapped[Number]

@@ -7,7 +7,7 @@ import pytest
 
 from bidwitness.session import AlarmKind
 from bidwitness.storage.alarming.wording import KINDS, name_of, sentence
-from bidwitness.storage.keep.disk import DiskState
+from bidwitness.storage.volumes import DiskState
 from bidwitness.words import GapCause, StreamAlarm, StreamFault
 
 ROOT = Path(__file__).parents[3]

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from support.clock import FakeClock
 
+from bidwitness.storage import volumes
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import Alarm
-from bidwitness.storage.keep import disk
-from bidwitness.storage.keep.disk import DiskState, DiskWatch, disk_state
+from bidwitness.storage.keep.disk import DiskWatch
+from bidwitness.storage.volumes import DiskState, disk_state
 
 
 @pytest.mark.parametrize(
@@ -57,16 +58,16 @@ def test_alarms_follow_the_state(
             return [(alarm.kind, alarm.subject) for alarm in found]
 
     # Every disk is below the mark, then none is: the real disk's figures, other marks.
-    monkeypatch.setattr(disk, "LOW_PERCENT", 101)
-    monkeypatch.setattr(disk, "CRITICAL_PERCENT", 0)
+    monkeypatch.setattr(volumes, "LOW_PERCENT", 101)
+    monkeypatch.setattr(volumes, "CRITICAL_PERCENT", 0)
     assert watch.watch() == {"spool": DiskState.LOW}
     watch.watch()
     assert open_alarms() == [("disk_low", "volume:spool")]
-    monkeypatch.setattr(disk, "CRITICAL_PERCENT", 101)
+    monkeypatch.setattr(volumes, "CRITICAL_PERCENT", 101)
     watch.watch()
     assert open_alarms() == [("disk_critical", "volume:spool")]
-    monkeypatch.setattr(disk, "CRITICAL_PERCENT", 0)
-    monkeypatch.setattr(disk, "LOW_PERCENT", 0)
-    monkeypatch.setattr(disk, "BACK_PERCENT", 0)
+    monkeypatch.setattr(volumes, "CRITICAL_PERCENT", 0)
+    monkeypatch.setattr(volumes, "LOW_PERCENT", 0)
+    monkeypatch.setattr(volumes, "BACK_PERCENT", 0)
     watch.watch()
     assert open_alarms() == []

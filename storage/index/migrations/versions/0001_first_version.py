@@ -83,6 +83,7 @@ def _places() -> None:
     table("cameras", text("id", 16), ref("room_id", "rooms"), text("name", 120),
         text("onvif_address", 500, null=True), text("username", 200, null=True),
         blob("secret", null=True), flag("basic_in_clear"), flag("unproven_certificate"),
+        text("mode", 32), text("mode_reason", 500, null=True),
         flag("enabled"), big("created_us"),
         big("removed_us", null=True), key("id"), unique("room_id", "name"))
     index("ix_cameras_room_id", "cameras", "room_id")
@@ -169,6 +170,11 @@ def _sessions() -> None:
         where="to_us IS NULL OR to_us - from_us > 86400000000")
     index("ix_claims_session_id", "claims", "session_id")
     index("ix_claims_stream_from", "claims", "stream_id", "from_us")
+    table("classified_intervals", text("id", 16), ref("session_id", "sessions"),
+        ref("room_id", "rooms"), big("from_us"), big("to_us"), text("register_no", 100),
+        key("id"))
+    index("ix_classified_intervals_room_to", "classified_intervals", "room_id", "to_us")
+    index("ix_classified_intervals_session_id", "classified_intervals", "session_id")
 
 
 def _footage() -> None:
