@@ -3,11 +3,10 @@
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from bidwitness.addresses import CameraAddress
 from bidwitness.clock import Clock
@@ -17,16 +16,17 @@ from bidwitness.recorder.anchor import ClockAnchor
 from bidwitness.recorder.attaching import downtime, lock_stream
 from bidwitness.recorder.checks import Checks
 from bidwitness.recorder.gaps import GapKeeper
+from bidwitness.recorder.marker import NotWanted
 from bidwitness.recorder.meters import Meter, Since
 from bidwitness.recorder.packets import OpenSource, Packet, PacketSource, SourceLost, SourceTrack
 from bidwitness.recorder.segmenter import Segmenter
 from bidwitness.recorder.sound import unkept_sound
 from bidwitness.recorder.status import StreamState, faults_of
+from bidwitness.recorder.tapping import Tap, tapped
 from bidwitness.recorder.values import GapNote
 from bidwitness.recorder.writer import StreamSink, VolumeWriter
 from bidwitness.recorder.writer_pool import WriterPool
 from bidwitness.storage.spool.blob import US
-from bidwitness.storage.spool.layout import NOT_WANTED, stream_dir
 from bidwitness.storage.wanted import WantedStream
 from bidwitness.words import DEGRADING, GapCause, Health, Medium, StreamFault
 
@@ -44,18 +44,6 @@ PICTURE_STALL_US = 5 * US
 FIRST_PICTURE_US = 12 * US
 # Fragments of half a second that are written every tenth of one are never older than this.
 FRESH_US = 5 * US // 2
-
-
-class Tap(Protocol):
-    """Gets every packet of a connection, for live viewing. Must never block."""
-
-    def begin(self, stream_id: str, tracks: tuple[SourceTrack, ...]) -> None: ...
-
-    def packet(self, stream_id: str, packet: Packet) -> None: ...
-
-    def end(self, stream_id: str) -> None: ...
-
-    def watched(self, stream_id: str) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -92,6 +80,7 @@ class StreamWorker:
         self._desk = desk
         self._clock = desk.clock
         self._anchor = desk.anchor
+        self._marker = NotWanted(desk.volume, wanted.stream_id)
         self._stopping = threading.Event()
         self._pause = pause or self._stopping.wait
         self._restart = False
@@ -216,32 +205,11 @@ class StreamWorker:
             # What a person must do about the sound stays in sight while the picture is recorded.
             self._connected, self._message = True, unkept_sound(source.tracks)
             self._source = source
-            with self._tapped(source) as tap:
+            with tapped(self._desk.tap, wanted.stream_id, source) as tap:
                 self._record(source, segmenter, tap)
         finally:
             self._source = None
             source.close()
-
-    @contextmanager
-    def _tapped(self, source: PacketSource) -> Iterator[Callable[[Packet], None]]:
-        """Let live viewers see the connection's packets."""
-        tap, stream = self._desk.tap, self._wanted.stream_id
-        if tap is None:
-            yield lambda _packet: None
-            return
-        try:
-            tap.begin(stream, source.tracks)
-        except OSError as error:
-            # Nobody can watch this connection live; it is recorded all the same.
-            facts = {"stream": stream, "error": str(error)}
-            log.error("there is no live picture of a stream", extra={"facts": facts})
-            yield lambda _packet: None
-            return
-        source.hurry(lambda: tap.watched(stream))
-        try:
-            yield lambda packet: tap.packet(stream, packet)
-        finally:
-            tap.end(stream)
 
     def _record(
         self, source: PacketSource, segmenter: Segmenter, tap: Callable[[Packet], None]
@@ -295,25 +263,8 @@ class StreamWorker:
         if segmenter.started_us is None:
             return False
         self._gap(self._keeper.resumed(segmenter.started_us))
-        self._mark(not_wanted=False)
+        self._marker.take_away()
         return True
-
-    @property
-    def _marker(self) -> Path:
-        """A file that says: this stream was stopped because nobody wanted it."""
-        return stream_dir(self._desk.volume, self._wanted.stream_id) / NOT_WANTED
-
-    def _mark(self, *, not_wanted: bool) -> None:
-        """Set or remove the marker. A disk that takes nothing now must not end the process: at
-        worst the time until the next start is stated as a gap, or not as one."""
-        try:
-            if not_wanted:
-                self._marker.touch()
-            else:
-                self._marker.unlink(missing_ok=True)
-        except OSError as error:
-            facts = {"stream": self._wanted.stream_id, "error": str(error)}
-            log.error("the volume takes no marker", extra={"facts": facts})
 
     def _note_end(self, sink: StreamSink, cause: GapCause, detail: str) -> None:
         suspended = self._segmenter.suspended if self._segmenter is not None else None
@@ -392,7 +343,7 @@ class StreamWorker:
 
     def _note_downtime(self, sink: StreamSink) -> None:
         """What is missing since the last durable footage is ours, unless nobody wanted it."""
-        if sink.kept_until_us is not None and not self._marker.is_file():
+        if sink.kept_until_us is not None and not self._marker.is_set:
             # A clock that was set back meanwhile hides for how long; from now on it is known.
             now_us = self._anchor.utc_us()
             since_us = min(sink.kept_until_us, now_us)
@@ -406,7 +357,7 @@ class StreamWorker:
             self._follow_clock()
             self._gap(self._keeper.resumed(self._anchor.utc_us()))
             if self._not_wanted:
-                self._mark(not_wanted=True)
+                self._marker.set()
             self._desk.writer.release(sink)
         os.close(lock)
 
