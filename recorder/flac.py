@@ -23,6 +23,8 @@ _WIDEST = 14
 _LANES = 64
 _CONSTANT, _VERBATIM, _FIXED = 0x00, 0x02, 0x10
 
+_LANE_STARTS = np.arange(_LANES) * 256
+
 Codes = tuple[NDArray[np.signedinteger], NDArray[np.signedinteger]]
 """Numbers, and in how many bits each is written (zeros in front of it included)."""
 
@@ -48,21 +50,23 @@ class FlacEncoder:
         head = self._head + _coded_number(self._number) + (count - 1).to_bytes(2)
         self._number += 1
         head += bytes((_crc8(head),))
-        parts = [
-            _subframe(samples[channel :: self._channels].astype(np.int32))
-            for channel in range(self._channels)
-        ]
-        frame = head + _packed(
-            np.concatenate([values for values, _ in parts]),
-            np.concatenate([lengths for _, lengths in parts]),
-        )
+        if self._channels == 1:
+            values, lengths = _subframe(samples.astype(np.int32))
+        else:
+            parts = [
+                _subframe(samples[channel :: self._channels].astype(np.int32))
+                for channel in range(self._channels)
+            ]
+            values = np.concatenate([values for values, _ in parts])
+            lengths = np.concatenate([lengths for _, lengths in parts])
+        frame = head + _packed(values, lengths)
         return frame + _crc16(frame).to_bytes(2)
 
 
 def _subframe(samples: NDArray[np.int32]) -> Codes:
     """Give one channel's codes: constant, predicted, or as they are, whichever is shortest."""
     first = samples[:1]
-    if (samples == first).all():
+    if samples[-1] == first and (samples == first).all():
         return np.array([_CONSTANT, int(first[0]) & 0xFFFF]), np.array([8, 16])
     if len(samples) > _HIGHEST_ORDER:
         values, lengths = _predicted(samples)
@@ -168,7 +172,7 @@ def _crc16(data: bytes) -> int:
     rows = -(-len(data) // _LANES)
     # Zeros in front change nothing.
     padded = np.frombuffer(data.rjust(rows * _LANES, b"\0"), np.uint8).reshape(rows, _LANES)
-    each = np.bitwise_xor.reduce(_lane_tables()[np.arange(_LANES), padded], axis=1)
+    each = np.bitwise_xor.reduce(_lane_tables().take(padded + _LANE_STARTS), axis=1)
     high, low = _skipping_tables()
     crc = 0
     for row in each.tolist():
@@ -201,7 +205,7 @@ def _lane_tables() -> NDArray[np.uint16]:
     """Give what each byte at each place of a row adds to the row's CRC."""
     table = _crc_table(0x8005, 16)
     lanes = [[_shifted(table[b], _LANES - 1 - lane) for b in range(256)] for lane in range(_LANES)]
-    return np.array(lanes, np.uint16)
+    return np.array(lanes, np.uint16).reshape(-1)
 
 
 @cache

@@ -168,6 +168,12 @@ class StreamFiles:
             # What was missing is stated up to here: the next gap begins where this one ends.
             self.written_until_us = self._chain.until_us
 
+    def start_sync(self) -> None:
+        """Let the system begin with what ``sync`` will wait for."""
+        if self._file is not None and self._file.dirty:
+            self._files.start_sync(self._file.table)
+            self._files.start_sync(self._file.part)
+
     def sync(self) -> None:
         """Make what was written survive a power cut."""
         file = self._file

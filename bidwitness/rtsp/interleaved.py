@@ -3,12 +3,14 @@
 Between two frames there may be RTSP messages, and from a broken camera anything.
 """
 
+import struct
 from collections.abc import Iterator, Mapping
 
 from bidwitness.rtsp.messages import MAX_MESSAGE, Message, NotRtsp, read_message
 from bidwitness.rtsp.rtp import TrackReader
 from bidwitness.rtsp.units import Raw
 
+_FRAME = struct.Struct(">BBH").unpack_from
 # What lies between two frames that nobody understands may be so much.
 _MOST_STRANGE = 1 << 20
 
@@ -42,14 +44,15 @@ class Interleaved:
         at, end = 0, len(data)
         channels = self._channels
         while end - at >= 4:
-            if data[at] != 0x24:
+            dollar, channel, length = _FRAME(data, at)
+            if dollar != 0x24:
                 found = self._between(data, at)
                 if found is None:
                     break
                 at = found
                 continue
-            known = channels.get(data[at + 1])
-            stop = at + 4 + (data[at + 2] << 8 | data[at + 3])
+            known = channels.get(channel)
+            stop = at + 4 + length
             if known is None:
                 # Not ours, or no frame at all; both show in what follows.
                 if stop < end and data[stop] not in b"$RTSPOGAE":

@@ -11,6 +11,8 @@ _TRUSTED_AFTER = 3
 _AVC_STAP_A, _AVC_FU_A = 24, 28
 _HEVC_AP, _HEVC_FU = 48, 49
 _RECOVERY_POINT = 6
+# No packet begins so.
+_NONE = b"none"
 
 
 def avc_role(kind: int, nal: bytes) -> tuple[bool, bool]:
@@ -59,9 +61,9 @@ class NalPayload:
         self._parts: list[bytes] = []
         self._size = 0
         self._picture = self._key = False
-        # How a packet begins that carries a fragment of a NAL unit.
-        self._kind_bits = 0x7E if hevc else 0x1F
-        self._fragment_bits = _HEVC_FU << 1 if hevc else _AVC_FU_A
+        # How a packet begins that carries the middle of the NAL unit that is open.
+        self._middle = _NONE
+        self._middle_size = self._head + 1
         # The place of a fragmented NAL unit's length among the parts, and the size before it.
         self._open = -1
         self._open_from = 0
@@ -79,27 +81,19 @@ class NalPayload:
 
         ``lost``: packets are missing before it.
         """
-        body = at + self._head
+        body = at + self._middle_size
         if (
-            self._open >= 0
+            data[at:body] == self._middle
             and stamp == self._stamp
-            and not lost
-            and body < end
-            and data[at] & self._kind_bits == self._fragment_bits
-            and not data[body] & 0x80
+            and not (lost or marked)
+            and self._size <= MAX_UNIT
         ):
             # Most packets are one more piece of a slice.
-            piece = data[body + 1 + self._order : end]
-            self._parts.append(piece)
-            self._size += len(piece)
-            self._marked_last = marked
-            if not marked and self._size <= MAX_UNIT:
-                return None
-        else:
-            return self._take(data, at, end, stamp, marked, lost)
-        if self._size > MAX_UNIT:
-            self._drop()
-        return self._ended() if marked and self._picture else None
+            self._parts.append(data[body:end])
+            self._size += end - body
+            self._marked_last = False
+            return None
+        return self._take(data, at, end, stamp, marked, lost)
 
     def _take(
         self, data: bytes, at: int, end: int, stamp: int, marked: bool, lost: bool
@@ -185,6 +179,8 @@ class NalPayload:
                 first = bytes((data[at] & 0xE0 | kind,))
             self._note(kind, first)
             self._open = len(self._parts)
+            if not self._order:
+                self._middle = data[at:head] + bytes((fragment & 0x3F,))
             self._open_from = self._size + 4
             self._add(b"\0\0\0\0", first)
         elif self._open < 0:
@@ -200,6 +196,7 @@ class NalPayload:
         if self._open >= 0:
             self._parts[self._open] = (self._size - self._open_from).to_bytes(4)
             self._open = -1
+            self._middle = _NONE
 
     def _note(self, kind: int, nal: bytes) -> None:
         picture, key = self._role(kind, nal)
@@ -223,4 +220,5 @@ class NalPayload:
         self._parts.clear()
         self._size = 0
         self._open = -1
+        self._middle = _NONE
         self._picture = self._key = False

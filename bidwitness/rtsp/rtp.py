@@ -14,6 +14,7 @@ US = 1_000_000
 # Seconds from the era of NTP (1900) to that of Unix.
 _NTP_OFFSET = 2_208_988_800
 _SENDER_REPORT, _RECEIVER_REPORT, _BYE = 200, 201, 203
+_HEAD = struct.Struct(">BBHI").unpack_from
 _SENDER = struct.Struct(">IIII")
 # A step ahead of more than this is another line of numbers, not a loss (RFC 3550, A.1).
 _MOST_LOST = 3000
@@ -61,10 +62,11 @@ class TrackReader:
         self.ssrc = b""
         self.gathers = payload.gathers
         self._payload = payload
+        self._take_payload = payload.take
         self._type = payload_type
         self._next = self._anew = -1
         # The stamp as it came last, and what has to be added to it.
-        self._raw = 0
+        self._raw = -1
         self._base: int | None = None
         self._transit: int | None = None
         self._jitter = 0
@@ -81,16 +83,43 @@ class TrackReader:
 
     def take(self, data: bytes, at: int, end: int, arrived_us: int) -> list[Raw]:
         """Take the packet ``data[at:end]``; give the units that are whole by it."""
-        if end - at < 12 or data[at] & 0xC0 != 0x80 or data[at + 1] & 0x7F != self._type:
+        if end - at < 12:
+            self.strange += 1
+            return _NOTHING
+        first, kind, number, stamp = _HEAD(data, at)
+        marked = kind > 0x7F
+        if (
+            stamp == self._raw
+            and number == self._next
+            and first == 0x80
+            and kind & 0x7F == self._type
+        ):
+            # Most packets are one more of a picture, with nothing remarkable about them.
+            self._next = number + 1 & 0xFFFF
+            self.received += 1
+            return self._take_payload(data, at + 12, end, stamp, marked, False) or _NOTHING
+        if first & 0xC0 != 0x80 or kind & 0x7F != self._type:
             self.strange += 1
             return _NOTHING
         start = at + 12
-        if data[at] & 0x3F:
+        if first & 0x3F:
             start, end = _bare(data, at, end)
             if start > end:
                 self.strange += 1
                 return _NOTHING
-        number = data[at + 2] << 8 | data[at + 3]
+        return self._take(data, (at, start, end), number, stamp, marked, arrived_us)
+
+    def _take(
+        self,
+        data: bytes,
+        place: tuple[int, int, int],
+        number: int,
+        stamp: int,
+        marked: bool,
+        arrived_us: int,
+    ) -> list[Raw]:
+        """Take a packet by all rules; ``place``: where it, its payload, and that one's end are."""
+        at, start, end = place
         lost = False
         if number != self._next and self._next >= 0:
             step = number - self._next & 0xFFFF
@@ -103,7 +132,6 @@ class TrackReader:
             self.lost += step if step < _MOST_LOST else 0
         self._next = number + 1 & 0xFFFF
         self.received += 1
-        stamp = int.from_bytes(data[at + 4 : at + 8])
         if stamp != self._raw or self._base is None:
             if data[at + 8 : at + 12] != self.ssrc:
                 if self.ssrc:
@@ -114,7 +142,7 @@ class TrackReader:
             self._note_arrival(stamp, arrived_us)
             if self._base is None:
                 self._base = stamp
-        return self._payload.take(data, start, end, stamp, data[at + 1] > 0x7F, lost) or _NOTHING
+        return self._take_payload(data, start, end, stamp, marked, lost) or _NOTHING
 
     def rest(self) -> list[Raw]:
         """Give what is whole and was held back."""
