@@ -76,11 +76,14 @@ class Reorder:
 
 
 class Ports:
-    """The two ports of one track (RFC 3550, 11): an even one for media, the next for reports."""
+    """The two ports of one track (RFC 3550, 11): an even one for media, the next for reports.
 
-    def __init__(self, ip: str) -> None:
+    ``own``: the address of this machine that the camera sees; nothing else is listened at.
+    """
+
+    def __init__(self, ip: str, own: str) -> None:
         self._ip = ip
-        self.media, self.reports = _pair(socket.AF_INET6 if ":" in ip else socket.AF_INET)
+        self.media, self.reports = _pair(own)
         self.media.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _KERNEL_BUFFER)
 
     @property
@@ -124,15 +127,16 @@ class Ports:
         self.reports.close()
 
 
-def _pair(family: socket.AddressFamily) -> tuple[socket.socket, socket.socket]:
+def _pair(own: str) -> tuple[socket.socket, socket.socket]:
+    family = socket.AF_INET6 if ":" in own else socket.AF_INET
     for _ in range(_TRIES):
         media = socket.socket(family, socket.SOCK_DGRAM)
-        media.bind(("", 0))
+        media.bind((own, 0))
         port = media.getsockname()[1]
         reports = socket.socket(family, socket.SOCK_DGRAM)
         try:
             if port % 2 == 0:
-                reports.bind(("", port + 1))
+                reports.bind((own, port + 1))
                 media.setblocking(False)
                 reports.setblocking(False)
                 return media, reports

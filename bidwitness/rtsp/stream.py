@@ -153,7 +153,7 @@ def open_stream(
         channels: dict[int, int] = {}
         for place, each in enumerate(chosen):
             if address.scheme == "rtspu":
-                ports[place] = Ports(ip)
+                ports[place] = Ports(ip, client.wire.socket.getsockname()[0])
                 said = client.set_up(each.control, ports[place].transport)
                 ports[place].expect(said.get("server_port", ""))
             else:
