@@ -124,6 +124,7 @@ def test_a_supervisor_watches_a_running_session(
         hello = said(viewer)
         assert hello["mime"] == 'video/mp4; codecs="avc1.42c00a"'
         camera.send(10)
+        # Only text would not be bytes, and none is sent after the first message.
         data = b"".join(bytes(viewer.recv(timeout=10)) for _ in range(1 + 15))  # type: ignore[arg-type]
         assert [picture_number(i) for _, i in decode(data).pictures] == list(range(25, 40))
     wait_until(lambda: bool(entries(api, "live.stop")), 10, "the end to be noted")

@@ -36,6 +36,7 @@ class Site:
     def report(self, state: Health, cause: GapCause | None = None, **more: object) -> None:
         """What the recorder says now."""
         now = self.clock.utc_us()
+        # The names that follow are the fields of the state.
         said = StreamState(self.stream, state, cause, now, **more)  # type: ignore[arg-type]
         with self.index.write() as orm:
             save_status_rows(orm, "recorder-1", [said], now)
