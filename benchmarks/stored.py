@@ -98,6 +98,6 @@ def _clip() -> Clip:
     pictures = []
     for number, unit in enumerate(loop.units):
         parts = [*sets, *unit] if number in keys else unit
-        data = b"".join(b"\0\0\0\1" + part for part in parts)
+        data = b"".join(len(part).to_bytes(4) + part for part in parts)
         pictures.append(CodedPicture(data, number * TICK, number * TICK, number in keys))
     return Clip("h264", recipe.width, recipe.height, tuple(pictures))

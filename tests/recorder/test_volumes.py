@@ -188,6 +188,9 @@ class _Played:
             if number % 15 == 0:
                 site.work()
 
+    def reception(self) -> None:
+        """It has no network."""
+
     def hurry(self, urgent: Callable[[], bool]) -> None:
         self._source.hurry(urgent)
 

@@ -13,7 +13,7 @@ from bidwitness.addresses import CameraAddress
 from bidwitness.clock import Clock
 from bidwitness.config import load_settings
 from bidwitness.recorder.crash_note import CrashNote
-from bidwitness.recorder.packets import Packet, PacketSource, SourceTrack
+from bidwitness.recorder.packets import Packet, PacketSource, Reception, SourceTrack
 from bidwitness.recorder.record_worker import run_record_worker
 from bidwitness.recorder.source import RtspOpener
 
@@ -36,6 +36,9 @@ class _Poisoned:
             if packet.arrived_us - since > AFTER_US:
                 signal.pthread_kill(threading.get_ident(), signal.SIGSEGV)
             yield packet
+
+    def reception(self) -> Reception | None:
+        return self._inner.reception()
 
     def hurry(self, urgent: Callable[[], bool]) -> None:
         self._inner.hurry(urgent)
