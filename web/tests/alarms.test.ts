@@ -8,7 +8,14 @@ const { en } = await import('../src/i18n/en');
 const { zh } = await import('../src/i18n/zh');
 const { alarmCamera, alarmName, alarmWhy, causeName, offset } = await import('../src/lib/names');
 
-const STREAM_KINDS = ['not_recording', 'no_sound', 'low_frame_rate', 'long_gop', 'clock_offset', 'packet_loss'];
+const STREAM_KINDS = [
+  'not_recording',
+  'no_sound',
+  'low_frame_rate',
+  'long_gop',
+  'clock_offset',
+  'packet_loss',
+];
 const CODE = /[a-z]_[a-z]/;
 
 function alarm(kind: string, facts: AlarmFacts | null): Alarm {
