@@ -5,10 +5,10 @@ import socket
 import struct
 from collections.abc import Callable, Iterator, Mapping
 
+from bidwitness.beat import until_beat
 from bidwitness.clock import Clock
 from bidwitness.rtsp.client import Client
 from bidwitness.rtsp.flow import (
-    GATHER_S,
     SILENT_S,
     Arrival,
     Courtesy,
@@ -187,7 +187,7 @@ class UdpFlow:
                     raise Silent
                 self._courtesy.mind(arrived_us)
                 if not urgent():
-                    self._clock.sleep(GATHER_S)
+                    self._clock.sleep(until_beat(now()))
 
     def close(self) -> None:
         for ports in self._ports.values():

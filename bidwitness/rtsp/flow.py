@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from bidwitness.beat import until_beat
 from bidwitness.clock import Clock
 from bidwitness.rtsp.client import Client
 from bidwitness.rtsp.interleaved import Interleaved, TooStrange
@@ -14,8 +15,6 @@ from bidwitness.rtsp.units import Raw
 SILENT_S = 5.0
 # Until its first picture or sound it may take longer: some wait for a key frame.
 FIRST_S = 12.0
-# While nobody watches, what comes is taken this often: waking for each packet costs a fifth more.
-GATHER_S = 0.1
 # At first every packet is taken as it comes: when it came says how its tracks belong together, and
 # what the recorder's clock says of the run. Later the least delayed of many says it well enough.
 _ATTENTIVE_US = 3_500_000
@@ -133,7 +132,8 @@ class TcpFlow:
             self._answer()
             self._courtesy.mind(arrived_us)
             if arrived_us - first_us > _ATTENTIVE_US and not urgent():
-                self._clock.sleep(GATHER_S)
+                # While nobody watches: waking for each packet costs a fifth more.
+                self._clock.sleep(until_beat(now()))
             try:
                 count = wire.receive_into(view)
             except TimeoutError:
