@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from bidwitness.addresses import CameraAddress, resolve_camera
+from bidwitness.beat import Turns
 from bidwitness.clock import Clock
 from bidwitness.errors import CameraError
 from bidwitness.recorder.packets import Packet, Reception, SourceLost, SourceTrack
@@ -76,6 +77,7 @@ class RtspOpener:
     def __init__(self, clock: Clock, *, allow_loopback: bool) -> None:
         self._clock = clock
         self._allow_loopback = allow_loopback
+        self._turns = Turns()
 
     def __call__(self, address: CameraAddress, *, with_sound: bool) -> RtspSource:
         """Connect, read the description, let the media flow.
@@ -91,7 +93,7 @@ class RtspOpener:
             tracks.extend(described)
             return chosen
 
-        stream = open_stream(address, host, choose, self._clock)
+        stream = open_stream(address, host, choose, self._clock, self._turns.next_us())
         return RtspSource(stream, address.host, tuple(tracks))
 
 

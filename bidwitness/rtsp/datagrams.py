@@ -156,11 +156,13 @@ class UdpFlow:
         ports: Mapping[int, Ports],
         readers: Mapping[int, TrackReader],
         clock: Clock,
+        after_us: int = 0,
     ) -> None:
         self._client = client
         self._ports = ports
         self._readers = readers
         self._clock = clock
+        self._after_us = after_us
         self._orders = {place: Reorder() for place in ports}
         self._talk = Interleaved({})
         self._courtesy = Courtesy(client, readers, lambda p, data: ports[p].send_report(data))
@@ -187,7 +189,7 @@ class UdpFlow:
                     raise Silent
                 self._courtesy.mind(arrived_us)
                 if not urgent():
-                    self._clock.sleep(until_beat(now()))
+                    self._clock.sleep(until_beat(now(), self._after_us))
 
     def close(self) -> None:
         for ports in self._ports.values():

@@ -94,9 +94,11 @@ class TcpFlow:
         channels: Mapping[int, int],
         readers: Mapping[int, TrackReader],
         clock: Clock,
+        after_us: int = 0,
     ) -> None:
         self._client = client
         self._clock = clock
+        self._after_us = after_us
         self._channels = channels
         self._readers = readers
         self._apart = Interleaved(
@@ -133,7 +135,7 @@ class TcpFlow:
             self._courtesy.mind(arrived_us)
             if arrived_us - first_us > _ATTENTIVE_US and not urgent():
                 # While nobody watches: waking for each packet costs a fifth more.
-                self._clock.sleep(until_beat(now()))
+                self._clock.sleep(until_beat(now(), self._after_us))
             try:
                 count = wire.receive_into(view)
             except TimeoutError:

@@ -136,8 +136,11 @@ def open_stream(
     ip: str,
     choose: Callable[[Sequence[Offer]], Sequence[int]],
     clock: Clock,
+    after_us: int = 0,
 ) -> RtspStream:
     """Connect to ``ip``, where ``address`` resolved to; ask for the tracks that ``choose`` names.
+
+    ``after_us``: its place after the beat on which what came is taken.
 
     Raises ``CameraError`` or ``InvalidInput`` with one message made for people, and whatever
     ``choose`` raises.
@@ -164,9 +167,9 @@ def open_stream(
         starts = _starts(client.play(), [each.control for each in chosen])
         flow: Flow
         if ports:
-            flow = UdpFlow(client, ports, by_place, clock)
+            flow = UdpFlow(client, ports, by_place, clock, after_us)
         else:
-            flow = TcpFlow(client, channels, by_place, clock)
+            flow = TcpFlow(client, channels, by_place, clock, after_us)
         return RtspStream(flow, readers, starts)
     except OSError as error:
         _give_up(client, ports)
