@@ -169,7 +169,8 @@ def assert_every_frame(left: Left, reordered: int = 0) -> list[StoredFrame]:
     numbers = [frame.stamp.frame for frame in frames]
     assert numbers, "nothing was stored"
     missing = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers))
-    assert not missing, f"frames {missing[:10]} are missing"
+    stated = [(gap.cause, gap.start, gap.end, gap.detail) for gap in left.gaps]
+    assert not missing, f"frames {missing[:10]} ({len(missing)}) are missing; stated: {stated}"
     assert len(set(numbers)) == len(numbers), "a frame is there twice"
     return frames
 
