@@ -81,6 +81,8 @@ class Settings(BaseSettings):
     # The keys of an s3:// store.
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None
+    # Use an s3:// store whose locks do not hold; each time it is found so is audited.
+    accept_unlocked_store: bool = False
     # A stored segment stays in the spool so long, for rewinding, unless the disk needs its room.
     spool_keep_hours: int = Field(default=24, ge=0)
     upload_threads: int = Field(default=2, ge=1, le=16)

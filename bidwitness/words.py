@@ -228,3 +228,11 @@ class StreamAlarm(Word):
     LONG_GOP = "long_gop", "关键帧间隔过长"
     CLOCK_OFFSET = "clock_offset", "摄像机时钟偏差过大"
     PACKET_LOSS = "packet_loss", "丢包"
+
+
+class LockLevel(Word):
+    """Who refuses to remove a locked object."""
+
+    STORE = "store", "由存储强制"
+    PROGRAM = "program", "仅由本程序执行"
+    NONE = "none", "无"

@@ -14,35 +14,16 @@ from sqlalchemy.orm import Session as Orm
 from bidwitness.clock import Clock
 from bidwitness.config import Settings
 from bidwitness.intervals import Interval, subtract
-from bidwitness.retention.policy import (
-    DAY_US,
-    Claimed,
-    Delete,
-    Held,
-    LotPeriod,
-    Policy,
-    decide,
-    kept_until,
-    loop_days_of,
-)
+from bidwitness.periods import DAY_US, Policy, loop_days_of
+from bidwitness.retention.policy import Claimed, Delete, Held, decide
 from bidwitness.storage.index.audit import Who
 from bidwitness.storage.index.claims import FOREVER
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.footage import MAX_SEGMENT_US
-from bidwitness.storage.index.models import (
-    Camera,
-    Claim,
-    Item,
-    Lot,
-    Project,
-    RetentionPolicy,
-    Room,
-    Segment,
-    Session,
-    Stream,
-)
+from bidwitness.storage.index.models import Camera, Claim, Room, Segment, Stream
 from bidwitness.storage.index.policies import default_loop_days
-from bidwitness.storage.index.protection import claims_of, holds_of, lock_stream
+from bidwitness.storage.index.protection import claims_of, holds_of, lock_stream, why_locked
+from bidwitness.storage.periods import periods_of, policies_of
 from bidwitness.storage.removal import give_up_footage
 from bidwitness.words import RoomKind
 
@@ -141,14 +122,6 @@ class Sweep:
         return subtract([Interval(start, until)], taken)
 
 
-def policies_of(orm: Orm) -> list[Policy]:
-    """Give the policies as values."""
-    return [
-        Policy(row.room_kind, row.session_kind, row.category, row.loop_days, row.keep_years)
-        for row in orm.scalars(select(RetentionPolicy))
-    ]
-
-
 def _candidates(orm: Orm, stream: str, after: tuple[int, int], until_us: int) -> list[Segment]:
     start_us, number = after
     query = (
@@ -183,7 +156,8 @@ def _mark(
     reason = ""
     for row in batch:
         decision = decide(Interval(row.from_us, row.to_us), claims, holds, days, now_us)
-        if isinstance(decision, Delete):
+        # A lock in the store that has not run out (the loop was longer once) is waited for.
+        if isinstance(decision, Delete) and why_locked(row, now_us) is None:
             gone.append(row)
             reason = decision.reason
     give_up_footage(orm, SWEEP, stream, gone, reason, now_us)
@@ -194,7 +168,7 @@ def _claims(
     orm: Orm, stream: str, from_us: int, to_us: int, policies: Sequence[Policy]
 ) -> list[Claimed]:
     rows = [claim for claim, _ in claims_of(orm, stream, from_us, to_us)]
-    periods = _periods(orm, {claim.session_id for claim in rows}, policies)
+    periods = periods_of(orm, {claim.session_id for claim in rows}, policies)
     return [
         Claimed(claim.session_id, _interval(claim), periods.get(claim.session_id)) for claim in rows
     ]
@@ -203,22 +177,6 @@ def _claims(
 def _interval(claim: Claim) -> Interval:
     end = FOREVER if claim.to_us is None else claim.to_us
     return Interval(claim.from_us, max(end, claim.from_us + 1))
-
-
-def _periods(orm: Orm, sessions: set[str], policies: Sequence[Policy]) -> dict[str, int | None]:
-    """Give until when each session's footage is kept."""
-    found: dict[str, int | None] = {}
-    for session_id in sessions:
-        kind = orm.scalars(select(Session.kind).where(Session.id == session_id)).one()
-        lots = orm.execute(
-            select(Project.category, Lot.retention_from_us, Lot.retention_until_us)
-            .join(Lot, Lot.project_id == Project.id)
-            .join(Item, Item.lot_id == Lot.id)
-            .where(Item.session_id == session_id)
-        )
-        periods = [LotPeriod(category, start, end) for category, start, end in lots]
-        found[session_id] = kept_until(kind, periods, policies)
-    return found
 
 
 def _holds(orm: Orm, stream: str, from_us: int, to_us: int) -> list[Held]:

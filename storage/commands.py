@@ -28,6 +28,16 @@ def keep() -> None:
     run_keep(load_settings())
 
 
+@app.command("lock-test")
+def lock_test(
+    seconds: Annotated[int, typer.Option(min=2, max=600, help="For how long it locks.")] = 20,
+) -> None:
+    """Try whether the store refuses to remove what is locked: exit 0 if it does, 78 if not."""
+    from bidwitness.storage.keep.lock_test_command import run_lock_test
+
+    run_lock_test(load_settings(), seconds)
+
+
 @app.command()
 def check(
     part: Annotated[Part, typer.Argument(help="What to look at again.")] = Part.ALL,

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness.errors import Conflict, InvalidInput, NotFound
 from bidwitness.storage.index.audit import Who, leave_audit_entry
-from bidwitness.storage.index.models import Hold, Session, Stream
+from bidwitness.storage.index.locks import look_at_locks
+from bidwitness.storage.index.models import Claim, Hold, Session, Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ def place_hold(orm: Orm, who: Who, at_us: int, new: NewHold) -> Hold:
     )
     orm.add(hold)
     orm.flush()
+    _look_at_locks(orm, hold)
     facts = {"hold": hold.id, "case_no": new.case_no}
     leave_audit_entry(orm, who, "hold.place", _subject(hold), at_us, reason=new.reason, facts=facts)
     return hold
@@ -63,9 +66,19 @@ def release_hold(orm: Orm, who: Who, at_us: int, hold_id: str, reason: str) -> H
     if hold.released_us is not None:
         raise Conflict("The hold was released before.")
     hold.released_us, hold.released_by, hold.release_reason = at_us, who.name, reason
+    _look_at_locks(orm, hold)
     facts = {"hold": hold.id, "case_no": hold.case_no}
     leave_audit_entry(orm, who, "hold.release", _subject(hold), at_us, reason=reason, facts=facts)
     return hold
+
+
+def _look_at_locks(orm: Orm, hold: Hold) -> None:
+    """Have the store's legal holds follow, on all that is, or was, held by it."""
+    if hold.stream_id is not None:
+        look_at_locks(orm, hold.stream_id, hold.from_us or 0, hold.to_us)
+    claims = select(Claim).where(Claim.session_id == hold.session_id)
+    for claim in orm.scalars(claims) if hold.session_id is not None else ():
+        look_at_locks(orm, claim.stream_id, claim.from_us, claim.to_us)
 
 
 def _subject(hold: Hold) -> str:

@@ -9,6 +9,8 @@ from bidwitness.storage.index.models import (
     Alarm,
     Camera,
     Job,
+    LockTest,
+    RecordObject,
     Segment,
     Session,
     Stream,
@@ -17,6 +19,8 @@ from bidwitness.storage.index.models import (
 from bidwitness.words import Health
 
 SECOND_US = 1_000_000
+# A lock is looked at within seconds of coming due, or again within the hour if `keep` died at it.
+LATE_LOCK_US = 3_700 * SECOND_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ def measures(orm: Orm, now_us: int) -> list[Measure]:
         *_by_state(orm, "bidwitness_jobs", "Jobs by state.", Job),
         *_alarms(orm),
         *_not_stored(orm, now_us),
+        *_locks(orm, now_us),
     ]
 
 
@@ -93,3 +98,37 @@ def _not_stored(orm: Orm, now_us: int) -> list[Measure]:
         Measure("bidwitness_segments_not_stored", about, number),
         Measure("bidwitness_segments_not_stored_oldest_seconds", "Age of the oldest of them.", age),
     ]
+
+
+def newest_lock_test(orm: Orm) -> LockTest | None:
+    """Give the newest test of the store's locks, or nothing."""
+    return orm.scalars(select(LockTest).order_by(LockTest.id.desc()).limit(1)).first()
+
+
+def late_locks(orm: Orm, now_us: int) -> int:
+    """Count the stored objects whose lock should have been looked at long ago."""
+    late = now_us - LATE_LOCK_US
+    segments = select(func.count(Segment.id)).where(
+        # What has just changed is marked with 0, which says nothing of when.
+        Segment.lock_due_us.between(1, late),
+        Segment.stored_us.is_not(None),
+        Segment.removed_us.is_(None),
+    )
+    objects = select(func.count(RecordObject.id)).where(RecordObject.lock_due_us.between(1, late))
+    return (orm.scalar(segments) or 0) + (orm.scalar(objects) or 0)
+
+
+def _locks(orm: Orm, now_us: int) -> list[Measure]:
+    test = newest_lock_test(orm)
+    found = [
+        Measure(
+            "bidwitness_locks_late", "Objects whose lock is late.", float(late_locks(orm, now_us))
+        )
+    ]
+    if test is not None:
+        labels = (("level", str(test.level)),)
+        about = "Whether the newest test of the store's locks was passed."
+        found.append(Measure("bidwitness_store_locks_hold", about, float(test.passed), labels))
+        age = (now_us - test.at_us) / SECOND_US
+        found.append(Measure("bidwitness_store_locks_tested_seconds", "Age of that test.", age))
+    return found

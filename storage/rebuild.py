@@ -29,6 +29,7 @@ from bidwitness.storage.evidence.records import (
 )
 from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.database import Database
+from bidwitness.storage.index.locks import AT_ONCE
 from bidwitness.storage.index.models import (
     Camera,
     FragmentTable,
@@ -156,6 +157,7 @@ class Rebuild:
                         store_key=found.key,
                         store_version=found.version,
                         stored_us=self._clock.utc_us(),
+                        lock_due_us=AT_ONCE,
                     )
                 )
 
@@ -197,6 +199,8 @@ class Rebuild:
             row = orm.get_one(Segment, segment.id)
             row.store_key, row.store_version = found.key, found.version
             row.stored_us = self._clock.utc_us()
+            # What lock it has only the store knows.
+            row.lock_due_us = AT_ONCE
             if orm.get(Init, facts.init) is None:
                 orm.add(Init(id=facts.init, body=init, tracks=tracks_of(facts, init)))
             if orm.get(FragmentTable, segment.id) is None:

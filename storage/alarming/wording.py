@@ -26,6 +26,8 @@ KINDS: Mapping[str, Said] = {
     ),
     "store_down": Said("存储无法写入", "The store takes nothing"),
     "store_full": Said("存储已满", "The store is full"),
+    "locks_unproven": Said("存储的锁定未通过自检", "The store's locks do not hold"),
+    "lock_failed": Said("录像未能锁定或续期", "Footage could not be locked for long enough"),
     "footage_damaged": Said("录像与登记的摘要不一致", "Footage differs from its recorded digest"),
     "footage_missing": Said("登记的录像找不到", "Recorded footage cannot be found"),
     "footage_lost": Said("录像丢失", "Footage is lost"),

@@ -5,6 +5,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness.errors import Conflict
+from bidwitness.storage.index.locks import look_at_locks
 from bidwitness.storage.index.models import Claim
 from bidwitness.words import ClaimClass
 
@@ -49,6 +50,7 @@ def save_claim(orm: Orm, claim: Claim) -> Claim:
         if "ex_claims_one_owner" not in str(error.orig):
             raise
         raise _taken(claim.stream_id, "another session") from None
+    look_at_locks(orm, claim.stream_id, claim.from_us, claim.to_us)
     return claim
 
 

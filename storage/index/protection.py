@@ -66,6 +66,15 @@ def holds_of(orm: Orm, stream_id: str, from_us: int, to_us: int) -> list[tuple[H
     return found
 
 
+def why_locked(segment: Segment, now_us: int) -> str | None:
+    """Say what keeps the store from removing a segment at ``now_us``, or nothing."""
+    if segment.lock_hold_us is not None:
+        return "held in the store"
+    if segment.lock_until_us is not None and segment.lock_until_us > now_us:
+        return "retained in the store"
+    return None
+
+
 def why_protected(orm: Orm, segment: Segment) -> str | None:
     """Say what forbids the removal of a segment, or nothing."""
     holds = holds_of(orm, segment.stream_id, segment.from_us, segment.to_us)

@@ -12,25 +12,28 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness.clock import Clock
-from bidwitness.errors import BidWitnessError, Unavailable
+from bidwitness.errors import BidWitnessError, Conflict, Unavailable
 from bidwitness.storage.index.alarms import clear_alarm, raise_alarm
 from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import FragmentTable, Garbage, Segment
-from bidwitness.storage.index.protection import lock_stream, why_protected
+from bidwitness.storage.index.protection import lock_stream, why_locked, why_protected
 from bidwitness.storage.spool.files import Files
 from bidwitness.storage.spool.volumes import any_absent, locate
-from bidwitness.storage.store import Store
+from bidwitness.storage.store import LockingStore
 
 log = logging.getLogger(__name__)
 
 BATCH = 64
 KEEP = Who("keep")
 ALARM = "removal_failed"
+# The store's clock may be a little behind; a hold that stands there beside ours is asked for again.
+SHORT_WAIT_US = 10_000_000
+HELD_WAIT_US = 3_600_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Collector:
     """Removes what garbage rows name, unless it is claimed or held by then."""
 
     def __init__(
-        self, database: Database, store: Store, spool: Path, files: Files, clock: Clock
+        self, database: Database, store: LockingStore, spool: Path, files: Files, clock: Clock
     ) -> None:
         self._database = database
         self._store = store
@@ -71,7 +74,13 @@ class Collector:
 
     def _next_batch(self) -> list[Rubbish]:
         """Give the next rows by number, from the start again after the last."""
-        query = select(Garbage).where(Garbage.id > self._after).order_by(Garbage.id).limit(BATCH)
+        waited = or_(Garbage.wait_until_us.is_(None), Garbage.wait_until_us <= self._clock.utc_us())
+        query = (
+            select(Garbage)
+            .where(Garbage.id > self._after, waited)
+            .order_by(Garbage.id)
+            .limit(BATCH)
+        )
         with self._database.read() as orm:
             rows = [_rubbish_of(row) for row in orm.scalars(query)]
         self._after = rows[-1].id if len(rows) == BATCH else 0
@@ -88,6 +97,9 @@ class Collector:
                 if not path.exists() and any_absent(self._spool):
                     raise OSError(errno.ENODEV, "it may lie on a volume that is not there")
                 self._unlink(path)
+        except Conflict as error:
+            self._wait_for_lock(item, error)
+            return False
         except BidWitnessError as error:
             if isinstance(error, Unavailable) and not self._store.is_permanent(error):
                 raise
@@ -108,7 +120,7 @@ class Collector:
                 return False
             if row.started_us is None:
                 segment = orm.get(Segment, item.segment_id) if item.segment_id else None
-                reason = _why_not(orm, row, segment) if segment is not None else None
+                reason = _why_not(orm, row, segment, now) if segment is not None else None
                 if segment is not None and reason is not None:
                     self._take_back(orm, row, segment, reason, now)
                     return False
@@ -149,6 +161,18 @@ class Collector:
             orm.execute(delete(Garbage).where(Garbage.id == item.id))
             clear_alarm(orm, ALARM, item.subject, now)
 
+    def _wait_for_lock(self, item: Rubbish, error: Conflict) -> None:
+        """Leave what the store has locked until its date; a hold that is not ours needs a person."""
+        lock = self._store.lock_of(str(item.store_key), str(item.store_version))
+        if lock.held:
+            self._complain(item, error.detail)
+        now = self._clock.utc_us()
+        until = now + HELD_WAIT_US if lock.held else max(now + SHORT_WAIT_US, lock.until_us or 0)
+        with self._database.write() as orm:
+            row = orm.get(Garbage, item.id, with_for_update=True)
+            if row is not None:
+                row.wait_until_us = until
+
     def _complain(self, item: Rubbish, why: str) -> None:
         facts = {"garbage": item.id, "why": why}
         log.error("footage could not be removed", extra={"facts": facts})
@@ -156,7 +180,7 @@ class Collector:
             raise_alarm(orm, ALARM, item.subject, self._clock.utc_us(), cause=why)
 
 
-def _why_not(orm: Orm, row: Garbage, segment: Segment) -> str | None:
+def _why_not(orm: Orm, row: Garbage, segment: Segment, now_us: int) -> str | None:
     """Say why the bytes that a row names must stay, or nothing."""
     lock_stream(orm, segment.stream_id)
     is_its_copy = row.spool_path is not None and row.spool_path == segment.spool_path
@@ -166,7 +190,7 @@ def _why_not(orm: Orm, row: Garbage, segment: Segment) -> str | None:
         return None
     if segment.removed_us is None:
         return "its row says that it is kept"
-    return why_protected(orm, segment)
+    return why_protected(orm, segment) or why_locked(segment, now_us)
 
 
 def _rubbish_of(row: Garbage) -> Rubbish:

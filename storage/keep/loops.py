@@ -22,7 +22,7 @@ from bidwitness.storage.index.models import (
     Session,
     Stream,
 )
-from bidwitness.storage.index.protection import lock_stream, why_protected
+from bidwitness.storage.index.protection import lock_stream, why_locked, why_protected
 from bidwitness.storage.modes import session_loop_us
 from bidwitness.storage.removal import give_up_footage
 from bidwitness.words import RecordMode, SessionState
@@ -67,7 +67,11 @@ class ShortLoops:
                 awaited = _awaited_from(orm, room, self._settings)
                 batch = list(orm.scalars(_unclaimed(stream, after, until).limit(BATCH)))
                 gone = [
-                    row for row in batch if row.to_us <= awaited and why_protected(orm, row) is None
+                    row
+                    for row in batch
+                    if row.to_us <= awaited
+                    and why_protected(orm, row) is None
+                    and why_locked(row, now) is None
                 ]
                 give_up_footage(orm, KEEP, stream, gone, REASON, now)
                 if batch:

@@ -21,8 +21,11 @@ from bidwitness.storage.keep.eviction import Evictor
 from bidwitness.storage.keep.garbage import Collector
 from bidwitness.storage.keep.journals import JournalKeeper
 from bidwitness.storage.keep.lock import KeepLock
+from bidwitness.storage.keep.lock_rounds import LockKeeper
+from bidwitness.storage.keep.locking import LockPlanner
 from bidwitness.storage.keep.loops import ShortLoops
 from bidwitness.storage.keep.records import RecordsWriter
+from bidwitness.storage.keep.store_gate import StoreGate
 from bidwitness.storage.keep.upload import Uploader
 from bidwitness.storage.ledger.ledger import Ledger
 from bidwitness.storage.ledger.stamping import Stamper
@@ -32,7 +35,7 @@ from bidwitness.storage.sessions.planned import PlanMonitor
 from bidwitness.storage.sessions.seal import Sealer
 from bidwitness.storage.spool.files import SystemFiles
 from bidwitness.storage.spool.volumes import volume_name
-from bidwitness.storage.store import Retrying, Store, open_store
+from bidwitness.storage.store import LockingStore, Retrying, open_store
 from bidwitness.storage.store.file import FileStore
 
 log = logging.getLogger(__name__)
@@ -41,27 +44,17 @@ HOUR_US = 3_600_000_000
 RETRY_S = 1.0
 
 
-class Prepared:
-    """Prepares a store once, at the first need of it: the clockwork does not wait for a store."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._guard = threading.Lock()
-        self._done = False
-
-    def __call__(self) -> None:
-        """Raises ``StoreError`` until it has worked."""
-        with self._guard:
-            if not self._done:
-                self._store.prepare()
-                self._done = True
-
-
-def duties_of(settings: Settings, database: Database, store: Store, clock: Clock) -> list[Duty]:
+def duties_of(
+    settings: Settings, database: Database, store: LockingStore, clock: Clock
+) -> list[Duty]:
     """Give what `keep` does, and how often."""
-    spool, files, ready = settings.spool, SystemFiles(), Prepared(store)
-    upload = Uploader(database, store, spool, clock, ready, threads=settings.upload_threads)
-    records = RecordsWriter(database, store, clock, ready)
+    spool, files, threads = settings.spool, SystemFiles(), settings.upload_threads
+    # At the first need of it: the clockwork does not wait for a store.
+    ready = StoreGate(database, store, clock, accept=settings.accept_unlocked_store)
+    planner = LockPlanner(settings, ready.able)
+    upload = Uploader(database, store, spool, clock, ready, threads=threads, planner=planner)
+    records = RecordsWriter(database, store, clock, ready, planner)
+    locks = LockKeeper(database, store, clock, planner, threads=threads)
     keep_us = settings.spool_keep_hours * HOUR_US
     evict = Evictor(database, store, spool, files, clock, keep_us=keep_us)
     collect = Collector(database, store, spool, files, clock)
@@ -84,6 +77,8 @@ def duties_of(settings: Settings, database: Database, store: Store, clock: Clock
         Duty("witnesses", 5.0, witnesses.ask_all),
         Duty("stamps", 10.0, stamper.stamp_due),
         Duty("upload", 1.0, upload.upload_some, eager=True),
+        Duty("locktest", 1.0, _quietly(ready.watch)),
+        Duty("locks", 5.0, locks.keep_some, eager=True),
         Duty("records", 10.0, records.write_due),
         Duty("loops", 10.0, loops.mark),
         Duty("evict", 10.0, evict.evict_some, eager=True),

@@ -12,10 +12,12 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import func, select
 
 from bidwitness.clock import Clock
+from bidwitness.locking import Plan
 from bidwitness.storage.evidence.canonical import parse
 from bidwitness.storage.evidence.records import check_record
 from bidwitness.storage.evidence.session_records import CloseFacts, SupplementFacts
 from bidwitness.storage.index.database import Database
+from bidwitness.storage.index.locks import AT_ONCE
 from bidwitness.storage.index.models import (
     Record,
     RecordObject,
@@ -23,7 +25,8 @@ from bidwitness.storage.index.models import (
     SessionRecord,
     Stream,
 )
-from bidwitness.storage.store import Store
+from bidwitness.storage.keep.locking import NOTHING, LockPlanner, Thing, day_span, note_lock
+from bidwitness.storage.store import LockingStore
 from bidwitness.storage.store.base import digest_of
 
 DAY_US = 86_400_000_000
@@ -82,12 +85,18 @@ class RecordsWriter:
     """Writes the stretches that are due. ``ready`` prepares the store."""
 
     def __init__(
-        self, database: Database, store: Store, clock: Clock, ready: Callable[[], None]
+        self,
+        database: Database,
+        store: LockingStore,
+        clock: Clock,
+        ready: Callable[[], None],
+        planner: LockPlanner | None = None,
     ) -> None:
         self._database = database
         self._store = store
         self._clock = clock
         self._ready = ready
+        self._planner = planner
 
     def write_due(self) -> int:
         """Write every stretch that is due; give how many. Raises ``StoreError``."""
@@ -159,19 +168,29 @@ class RecordsWriter:
         data = b"".join(str(body).encode() + b"\n" for body in bodies)
         sha256, size = digest_of(iter([data]))
         self._ready()
-        stored = self._store.put(stretch.key, lambda: io.BytesIO(data), sha256)
+        plan = self._plan(stretch)
+        stored = self._store.put(stretch.key, lambda: io.BytesIO(data), sha256, lock=plan.lock)
+        row = RecordObject(
+            stream_id=stretch.stream_id,
+            day=stretch.day,
+            first_seq=stretch.first,
+            last_seq=stretch.last,
+            sha256=sha256,
+            bytes=size,
+            store_key=stored.key,
+            store_version=stored.version,
+            stored_us=self._clock.utc_us(),
+        )
+        note_lock(row, plan, row.stored_us)
+        if self._planner is not None:
+            row.lock_due_us = AT_ONCE  # what was claimed since then did not find this row
         with self._database.write() as orm:
-            orm.add(
-                RecordObject(
-                    stream_id=stretch.stream_id,
-                    day=stretch.day,
-                    first_seq=stretch.first,
-                    last_seq=stretch.last,
-                    sha256=sha256,
-                    bytes=size,
-                    store_key=stored.key,
-                    store_version=stored.version,
-                    stored_us=self._clock.utc_us(),
-                )
-            )
+            orm.add(row)
         return True
+
+    def _plan(self, stretch: Stretch) -> Plan:
+        if self._planner is None:
+            return NOTHING
+        with self._database.read() as orm:
+            things = [Thing(day_span(stretch.day))]
+            return self._planner.plan(orm, stretch.stream_id, things, self._clock.utc_us())[0]

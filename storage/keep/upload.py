@@ -5,7 +5,7 @@ put again, and the store gives back the version that it has.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +19,15 @@ from bidwitness.errors import (
     StorageFull,
     Unavailable,
 )
+from bidwitness.intervals import Interval
+from bidwitness.locking import Plan
 from bidwitness.storage.index.alarms import clear_alarm, raise_alarm
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.footage import MAX_SEGMENT_US
 from bidwitness.storage.index.models import Camera, Claim, Garbage, Segment, Session, Stream
+from bidwitness.storage.keep.locking import NOTHING, LockPlanner, Thing, note_lock
 from bidwitness.storage.spool.volumes import locate
-from bidwitness.storage.store import Store, StoredVersion
+from bidwitness.storage.store import LockingStore, StoredVersion
 from bidwitness.words import RecordMode, SessionState
 
 log = logging.getLogger(__name__)
@@ -51,6 +54,7 @@ class Waiting:
     recorder: str
     size: int
     sha256: bytes
+    span: Interval
 
     @property
     def key(self) -> str:
@@ -63,17 +67,21 @@ class Waiting:
 
 
 class Uploader:
-    """Stores what waits: claimed footage first, then the oldest. ``ready`` prepares the store."""
+    """Stores what waits: claimed footage first, then the oldest, with the lock it must have.
+
+    ``ready`` prepares the store; without a ``planner`` nothing is locked.
+    """
 
     def __init__(
         self,
         database: Database,
-        store: Store,
+        store: LockingStore,
         spool: Path,
         clock: Clock,
         ready: Callable[[], None],
         *,
         threads: int = 2,
+        planner: LockPlanner | None = None,
     ) -> None:
         self._database = database
         self._store = store
@@ -81,6 +89,7 @@ class Uploader:
         self._clock = clock
         self._ready = ready
         self._threads = threads
+        self._planner = planner
         self._batch = max(BATCH, 4 * threads)
         # Segment → the instant (monotonic µs) of the next attempt, and its alarms' subject.
         self._refused: dict[int, tuple[int, str]] = {}
@@ -99,8 +108,13 @@ class Uploader:
             self._ready()
         except (Unavailable, StorageFull) as error:
             batch.failed = error
+        plans = self._plans(waiting) if batch.failed is None else {}
         with ThreadPoolExecutor(self._threads, thread_name_prefix="upload") as pool:
-            stored = sum(pool.map(lambda item: self._upload(item, batch), waiting))
+            stored = sum(
+                pool.map(
+                    lambda item: self._upload(item, plans.get(item.id, NOTHING), batch), waiting
+                )
+            )
         self._note_state(batch, any_stored=stored > 0)
         if batch.failed is not None:
             raise batch.failed
@@ -119,7 +133,21 @@ class Uploader:
         once = {row.id: _waiting_of(row) for row in rows if row.id not in self._refused}
         return list(once.values())[: self._batch]
 
-    def _upload(self, item: Waiting, batch: "_Batch") -> bool:
+    def _plans(self, waiting: Sequence[Waiting]) -> dict[int, Plan]:
+        """Decide the locks that the versions begin with: none is ever without."""
+        if self._planner is None:
+            return {}
+        now = self._clock.utc_us()
+        plans: dict[int, Plan] = {}
+        with self._database.read() as orm:
+            for stream in {item.stream_id for item in waiting}:
+                items = [item for item in waiting if item.stream_id == stream]
+                things = [Thing(item.span) for item in items]
+                found = self._planner.plan(orm, stream, things, now)
+                plans |= {item.id: plan for item, plan in zip(items, found, strict=True)}
+        return plans
+
+    def _upload(self, item: Waiting, plan: Plan, batch: "_Batch") -> bool:
         """Store one segment; a store that has failed in this batch is not asked again."""
         if batch.failed is not None:
             return False
@@ -127,23 +155,27 @@ class Uploader:
         try:
             if not source.is_file():
                 raise NotFound(f"The segment {item.path} of {item.recorder} is not in the spool.")
-            stored = self._store.put(item.key, source, item.sha256)
+            stored = self._store.put(item.key, source, item.sha256, lock=plan.lock)
         except (Unavailable, StorageFull) as error:
             batch.failed = error
         except BidWitnessError as error:
             self._refuse(item, error)
         else:
-            self._say_stored(item, stored)
+            if not self._say_stored(item, stored, plan) and plan.lock.held:
+                # Nothing refers to it: its date alone keeps it.
+                self._store.release(stored.key, stored.version)
             return True
         return False
 
-    def _say_stored(self, item: Waiting, stored: StoredVersion) -> None:
+    def _say_stored(self, item: Waiting, stored: StoredVersion, plan: Plan) -> bool:
+        """Say in the row where it is, or, if nobody wants it any more, that it is to go."""
         now = self._clock.utc_us()
         with self._database.write() as orm:
             row = orm.get(Segment, item.id, with_for_update=True)
             if row is not None and row.stored_us is None and row.removed_us is None:
                 row.store_key, row.store_version = stored.key, stored.version
                 row.stored_us = now
+                note_lock(row, plan, now)
             elif row is None or row.store_version != stored.version:
                 # Removed while it travelled: nothing refers to this version.
                 orm.add(
@@ -161,6 +193,7 @@ class Uploader:
             if all(subject != item.subject for _, subject in others):
                 for kind in (DAMAGED, MISSING):
                     clear_alarm(orm, kind, item.subject, now)
+            return row is not None and row.store_version == stored.version
 
     def _refuse(self, item: Waiting, error: BidWitnessError) -> None:
         """Put a segment aside for a while and say why."""
@@ -247,4 +280,5 @@ def _waiting_of(row: Segment) -> Waiting:
         recorder=row.recorder,
         size=row.bytes,
         sha256=row.sha256,
+        span=Interval(row.from_us, max(row.to_us, row.from_us + 1)),
     )

@@ -18,6 +18,7 @@ from bidwitness.storage.evidence.session_records import (
 )
 from bidwitness.storage.index.alarms import clear_alarm, raise_alarm
 from bidwitness.storage.index.audit import Who, leave_audit_entry
+from bidwitness.storage.index.locks import look_at_locks
 from bidwitness.storage.index.models import Gap, Session
 from bidwitness.storage.sessions.chain import append_record
 from bidwitness.storage.sessions.create import note
@@ -70,6 +71,9 @@ def write_close(
     )
     session.state = SessionState.SEALED
     session.sealed_us = now_us
+    # From now on a date that nobody can take back may be set.
+    for claim in claims:
+        look_at_locks(orm, claim.stream_id, claim.from_us, claim.to_us)
     _state(orm, session, report, open_streams)
     subject = f"session:{session.id}"
     if open_streams:

@@ -2,12 +2,14 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from bidwitness.errors import DamageFound, InvalidInput
+from bidwitness.errors import Conflict, DamageFound, InvalidInput
+from bidwitness.locking import UNLOCKED, Lock
+from bidwitness.words import LockLevel
 
 CHUNK = 1 << 20
 MAX_KEY = 400
@@ -53,12 +55,19 @@ class Store(Protocol):
         ...
 
     def put(
-        self, key: str, source: Source, sha256: bytes, *, expect_absent: bool = True
+        self,
+        key: str,
+        source: Source,
+        sha256: bytes,
+        *,
+        expect_absent: bool = True,
+        lock: Lock = UNLOCKED,
     ) -> StoredVersion:
         """Keep the bytes of ``source`` and prove it by reading that version again.
 
         Putting the same bytes again gives the version that is there. Nothing is ever visible in
-        part. Raises ``DamageFound`` if the source does not hash to ``sha256``, and ``Conflict``
+        part. A store that refuses by itself makes the version with ``lock``; one that is there
+        already is brought up to it. Raises ``DamageFound`` if the source does not hash to ``sha256``, and ``Conflict``
         if the key holds other bytes, unless ``expect_absent`` is false: then a further version
         is made.
         """
@@ -84,12 +93,69 @@ class Store(Protocol):
         ...
 
     def delete_version(self, key: str, version: str) -> None:
-        """Remove one version for good. Removing what is not there is no error."""
+        """Remove one version for good. Removing what is not there is no error.
+
+        Raises ``Conflict`` while a lock forbids it.
+        """
         ...
 
     def is_permanent(self, error: Exception) -> bool:
         """Say whether trying again cannot help."""
         ...
+
+
+class Lockable(Protocol):
+    """Locks on versions. Every change is read back before it is believed.
+
+    Every method raises ``NotFound`` for a version that is not there, and ``StoreError`` when the
+    store does not answer, has no locks, or says something else afterwards.
+    """
+
+    def lock_level(self) -> LockLevel:
+        """Say who refuses to remove what is locked; ``none`` if nothing can be locked here."""
+        ...
+
+    def lock_of(self, key: str, version: str) -> Lock:
+        """Give the lock that a version has, as the store tells it."""
+        ...
+
+    def retain(self, key: str, version: str, until_us: int) -> Lock:
+        """Forbid the removal of a version until then (µs UTC), so that nobody can take it back.
+
+        Also extends. Raises ``Conflict`` if it is retained for longer already.
+        """
+        ...
+
+    def hold(self, key: str, version: str) -> Lock:
+        """Forbid the removal of a version until ``release``, whatever its date."""
+        ...
+
+    def release(self, key: str, version: str) -> Lock:
+        """Let the date alone count again."""
+        ...
+
+    def attacks(self) -> "Attacks":
+        """Give what tries to get round the locks."""
+        ...
+
+
+class Attacks(Protocol):
+    """What somebody with the store's keys would try, past our own rules, for the lock self-test.
+
+    Nothing is said of whether it worked: that is for the one who looks afterwards.
+    """
+
+    def delete(self, key: str, version: str) -> None: ...
+
+    def shorten(self, key: str, version: str, until_us: int) -> None: ...
+
+    def bypass(self, key: str, version: str) -> None: ...
+
+    def delete_many(self, versions: Sequence[tuple[str, str]]) -> None: ...
+
+
+class LockingStore(Store, Lockable, Protocol):
+    """A store with locks, as far as it has them."""
 
 
 def check_key(key: str) -> str:
@@ -133,3 +199,23 @@ def source_damaged(key: str) -> DamageFound:
         f"The bytes to be kept as {key} are not those that were recorded: their SHA-256 differs. "
         "Nothing was put in the store."
     )
+
+
+def locked_error(key: str, lock: Lock) -> Conflict:
+    why = "a legal hold" if lock.held else "its retention"
+    return Conflict(f"The store may not remove {key}: {why} forbids it.")
+
+
+def shortening_error(key: str) -> Conflict:
+    return Conflict(f"{key} is retained for longer already; a retention is never shortened.")
+
+
+def brought_up(store: Lockable, key: str, version: str, lock: Lock) -> None:
+    """Have a version locked at least as ``lock`` says."""
+    if lock == UNLOCKED:
+        return
+    present = store.lock_of(key, version)
+    if lock.until_us is not None and lock.until_us > (present.until_us or 0):
+        store.retain(key, version, lock.until_us)
+    if lock.held and not present.held:
+        store.hold(key, version)

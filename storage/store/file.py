@@ -9,10 +9,11 @@ import fcntl
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
+from bidwitness.clock import Clock, SystemClock
 from bidwitness.errors import (
     BidWitnessError,
     Conflict,
@@ -21,18 +22,25 @@ from bidwitness.errors import (
     StorageFull,
     StoreError,
 )
+from bidwitness.locking import UNLOCKED, Lock
 from bidwitness.storage.store.base import (
     CHUNK,
     DIGEST_MARK,
+    Attacks,
     Found,
     Source,
     StoredVersion,
+    brought_up,
     check_key,
     chunks_of,
     digest_of,
+    locked_error,
     opened,
+    shortening_error,
     source_damaged,
 )
+from bidwitness.storage.store.file_locks import FileLocks
+from bidwitness.words import LockLevel
 
 _NAME = re.compile(
     rf"(?P<stem>.+){re.escape(DIGEST_MARK)}(?P<sha>[0-9a-f]{{64}})(?P<suffix>\.[^.]*)?\Z"
@@ -46,10 +54,15 @@ _READ_ONLY = 0o440
 
 
 class FileStore:
-    """Keeps objects below ``root``. A segment on the same volume is adopted by a hard link."""
+    """Keeps objects below ``root``. A segment on the same volume is adopted by a hard link.
 
-    def __init__(self, root: Path) -> None:
+    ``immutable``: locked files get the system's immutable bit where it allows that.
+    """
+
+    def __init__(self, root: Path, clock: Clock | None = None, *, immutable: bool = False) -> None:
         self.root = root
+        self._clock = clock or SystemClock()
+        self._locks = FileLocks(root, self._make, _fsync_folder, immutable=immutable)
 
     def prepare(self) -> None:
         """Make the folder and drop what an earlier crash left unfinished.
@@ -65,13 +78,21 @@ class FileStore:
             probe.unlink()
 
     def put(
-        self, key: str, source: Source, sha256: bytes, *, expect_absent: bool = True
+        self,
+        key: str,
+        source: Source,
+        sha256: bytes,
+        *,
+        expect_absent: bool = True,
+        lock: Lock = UNLOCKED,
     ) -> StoredVersion:
         """See ``Store.put``. Copies are read back from the disk before they get their name."""
         with self._errors(f"keep {key} in"):
             path = self._path(key, sha256.hex())
             if path.exists():
-                return self._proved(key, sha256, path)
+                stored = self._proved(key, sha256, path)
+                brought_up(self, key, stored.version, lock)
+                return stored
             with opened(source) as file:
                 digest, size = digest_of(chunks_of(file))
                 if digest != sha256:
@@ -82,6 +103,7 @@ class FileStore:
                 )
             if not adopted:
                 self._copy(key, source, path, sha256, expect_absent)
+            brought_up(self, key, sha256.hex(), lock)
             return StoredVersion(key, sha256.hex(), size, sha256)
 
     def read(self, key: str, version: str, offset: int = 0, length: int | None = None) -> bytes:
@@ -125,10 +147,51 @@ class FileStore:
             path = self._path(key, version)
             if not path.parent.is_dir():
                 return
+            if path.exists():
+                lock = self._locks.read(path)
+                if lock.forbids(self._clock.utc_us()):
+                    raise locked_error(key, lock)
+                self._locks.fasten(path, on=False)
             path.unlink(missing_ok=True)
             _fsync_folder(path.parent)
+            self._locks.remove(path)
             with suppress(OSError):  # not empty, or taken into use again at this moment
                 path.parent.rmdir()
+
+    def lock_level(self) -> LockLevel:
+        """See ``Lockable.lock_level``: whoever may write to the folder is not refused by it."""
+        return LockLevel.PROGRAM
+
+    def lock_of(self, key: str, version: str) -> Lock:
+        """See ``Lockable.lock_of``."""
+        with self._errors(f"look up {key} in"), self._open(key, version):
+            return self._locks.read(self._path(key, version))
+
+    def retain(self, key: str, version: str, until_us: int) -> Lock:
+        """See ``Lockable.retain``."""
+        if until_us < (self.lock_of(key, version).until_us or 0):
+            raise shortening_error(key)
+        return self._relock(key, version, lambda present: Lock(until_us, present.held))
+
+    def hold(self, key: str, version: str) -> Lock:
+        """See ``Lockable.hold``."""
+        return self._relock(key, version, lambda present: Lock(present.until_us, True))
+
+    def release(self, key: str, version: str) -> Lock:
+        """See ``Lockable.release``."""
+        return self._relock(key, version, lambda present: Lock(present.until_us, False))
+
+    def attacks(self) -> Attacks:
+        """See ``Lockable.attacks``."""
+        return _FileAttacks(self)
+
+    def _relock(self, key: str, version: str, change: Callable[[Lock], Lock]) -> Lock:
+        wanted = change(self.lock_of(key, version))
+        with self._errors(f"lock {key} in"):
+            self._locks.write(self._path(key, version), wanted)
+        if self.lock_of(key, version) != wanted:
+            raise StoreError(f"The store {self.root} does not say of {key} what was written.")
+        return wanted
 
     def is_permanent(self, error: Exception) -> bool:
         """A full or failing disk may recover; everything else will say the same again."""
@@ -252,6 +315,28 @@ class FileStore:
                     f"Cannot {doing} the store {self.root}: no room is left on its disk."
                 ) from error
             raise StoreError(f"Cannot {doing} the store {self.root}: {why}.") from error
+
+
+class _FileAttacks:
+    """Tries our own doors: at the folder itself nothing stands in anybody's way."""
+
+    def __init__(self, store: FileStore) -> None:
+        self._store = store
+
+    def delete(self, key: str, version: str) -> None:
+        with suppress(Conflict):
+            self._store.delete_version(key, version)
+
+    def shorten(self, key: str, version: str, until_us: int) -> None:
+        with suppress(Conflict):
+            self._store.retain(key, version, until_us)
+
+    def bypass(self, key: str, version: str) -> None:
+        self.delete(key, version)
+
+    def delete_many(self, versions: Sequence[tuple[str, str]]) -> None:
+        for key, version in versions:
+            self.delete(key, version)
 
 
 def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:

@@ -5,19 +5,25 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from bidwitness.config import Settings
 from bidwitness.errors import ConfigError
-from bidwitness.storage.store.base import Store
+from bidwitness.storage.store.base import LockingStore
 from bidwitness.storage.store.file import FileStore
 
 
-def open_store(settings: Settings) -> Store:
+def open_store(settings: Settings) -> LockingStore:
     """Give the store of ``settings.store_url``, without connecting to it.
 
-    ``file:///folder`` or ``s3://bucket?endpoint=http://host:port&region=name`` with the keys from
+    ``file:///folder`` (with ``?immutable=yes`` to set the system's immutable bit) or ``s3://bucket?endpoint=http://host:port&region=name`` with the keys from
     ``BIDWITNESS_S3_ACCESS_KEY`` and ``BIDWITNESS_S3_SECRET_KEY``. Raises ``ConfigError``.
     """
     url = urlsplit(settings.store_url)
     if url.scheme == "file":
-        return FileStore(_folder(url.netloc, url.path))
+        query = parse_qs(url.query)
+        immutable = query.pop("immutable", ["no"])[-1]
+        if query or immutable not in ("yes", "no"):
+            raise ConfigError(
+                "BIDWITNESS_STORE: write file:///folder or file:///folder?immutable=yes."
+            )
+        return FileStore(_folder(url.netloc, url.path), immutable=immutable == "yes")
     return _s3(settings)
 
 
@@ -27,7 +33,7 @@ def _folder(host: str, path: str) -> Path:
     return Path(unquote(path))
 
 
-def _s3(settings: Settings) -> Store:
+def _s3(settings: Settings) -> LockingStore:
     # Only here: the client is slow to import, and most installations need none.
     from bidwitness.storage.store.s3 import S3Store, client_for
 

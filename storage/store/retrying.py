@@ -6,7 +6,9 @@ from typing import TypeVar
 
 from bidwitness.clock import Clock
 from bidwitness.errors import Unavailable
-from bidwitness.storage.store.base import Found, Source, Store, StoredVersion
+from bidwitness.locking import UNLOCKED, Lock
+from bidwitness.storage.store.base import Attacks, Found, LockingStore, Source, StoredVersion
+from bidwitness.words import LockLevel
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +19,9 @@ Result = TypeVar("Result")
 class Retrying:
     """A store whose passing errors are met by trying again after each of ``waits`` seconds."""
 
-    def __init__(self, store: Store, clock: Clock, waits: tuple[float, ...] = WAITS_S) -> None:
+    def __init__(
+        self, store: LockingStore, clock: Clock, waits: tuple[float, ...] = WAITS_S
+    ) -> None:
         self._store = store
         self._clock = clock
         self._waits = waits
@@ -27,10 +31,18 @@ class Retrying:
         self._try(self._store.prepare)
 
     def put(
-        self, key: str, source: Source, sha256: bytes, *, expect_absent: bool = True
+        self,
+        key: str,
+        source: Source,
+        sha256: bytes,
+        *,
+        expect_absent: bool = True,
+        lock: Lock = UNLOCKED,
     ) -> StoredVersion:
         """See ``Store.put``."""
-        return self._try(lambda: self._store.put(key, source, sha256, expect_absent=expect_absent))
+        return self._try(
+            lambda: self._store.put(key, source, sha256, expect_absent=expect_absent, lock=lock)
+        )
 
     def read(self, key: str, version: str, offset: int = 0, length: int | None = None) -> bytes:
         """See ``Store.read``."""
@@ -60,6 +72,30 @@ class Retrying:
     def delete_version(self, key: str, version: str) -> None:
         """See ``Store.delete_version``."""
         self._try(lambda: self._store.delete_version(key, version))
+
+    def lock_level(self) -> LockLevel:
+        """See ``Lockable.lock_level``."""
+        return self._try(self._store.lock_level)
+
+    def lock_of(self, key: str, version: str) -> Lock:
+        """See ``Lockable.lock_of``."""
+        return self._try(lambda: self._store.lock_of(key, version))
+
+    def retain(self, key: str, version: str, until_us: int) -> Lock:
+        """See ``Lockable.retain``."""
+        return self._try(lambda: self._store.retain(key, version, until_us))
+
+    def hold(self, key: str, version: str) -> Lock:
+        """See ``Lockable.hold``."""
+        return self._try(lambda: self._store.hold(key, version))
+
+    def release(self, key: str, version: str) -> Lock:
+        """See ``Lockable.release``."""
+        return self._try(lambda: self._store.release(key, version))
+
+    def attacks(self) -> Attacks:
+        """See ``Lockable.attacks``."""
+        return self._store.attacks()
 
     def is_permanent(self, error: Exception) -> bool:
         """See ``Store.is_permanent``."""

@@ -25,17 +25,24 @@ from bidwitness.errors import (
     StorageFull,
     StoreError,
 )
+from bidwitness.locking import UNLOCKED, Lock
 from bidwitness.storage.store.base import (
     CHUNK,
+    Attacks,
     Found,
     Source,
     StoredVersion,
+    brought_up,
     check_key,
     chunks_of,
     digest_of,
+    locked_error,
     opened,
+    shortening_error,
     source_damaged,
 )
+from bidwitness.storage.store.s3_locks import S3Attacks, S3Locks, retention_until
+from bidwitness.words import LockLevel
 
 if TYPE_CHECKING:
     from minio.datatypes import Object
@@ -82,6 +89,7 @@ class S3Store:
         self._client = client
         self._bucket = bucket
         self._host = host
+        self._locks = S3Locks(client, bucket)
 
     def prepare(self) -> None:
         """Make the bucket, with Object Lock where the server can, and see that it keeps versions."""
@@ -92,7 +100,13 @@ class S3Store:
                 self._client.set_bucket_versioning(self._bucket, VersioningConfig(ENABLED))
 
     def put(
-        self, key: str, source: Source, sha256: bytes, *, expect_absent: bool = True
+        self,
+        key: str,
+        source: Source,
+        sha256: bytes,
+        *,
+        expect_absent: bool = True,
+        lock: Lock = UNLOCKED,
     ) -> StoredVersion:
         """See ``Store.put``."""
         check_key(key)
@@ -103,15 +117,19 @@ class S3Store:
         with self._errors(f"keep {key} in"):
             present = self._latest(key)
             if present is not None and self._holds(present, sha256, size):
+                brought_up(self, key, present.version, lock)
                 return StoredVersion(key, present.version, size, sha256)
-            if present is not None and expect_absent:
+            # One that was meant to be this and is damaged (and perhaps locked) is not in the way.
+            if present is not None and expect_absent and present.said_sha256 != sha256:
                 raise Conflict(f"The store already holds other bytes as {key}.")
             with opened(source) as file:
-                version = self._send(key, file, size, sha256)
+                version = self._send(key, file, size, sha256, lock)
             made = Found(key, version, size, sha256)
             if not self._holds(made, sha256, size):
-                self._client.remove_object(self._bucket, key, version_id=version)
+                S3Attacks(self._client, self._bucket).delete(key, version)
                 raise StoreError(f"The store {self._host} gave back other bytes for {key}.")
+            if lock != UNLOCKED and not self._locks.read(key, version).covers(lock):
+                raise StoreError(f"The store {self._host} did not lock {key} as it was told to.")
             return StoredVersion(key, version, size, sha256)
 
     def read(self, key: str, version: str, offset: int = 0, length: int | None = None) -> bytes:
@@ -153,13 +171,21 @@ class S3Store:
                     yield Found(entry.object_name, entry.version_id or "", entry.size or 0, None)
 
     def delete_version(self, key: str, version: str) -> None:
-        """See ``Store.delete_version``. Raises ``StoreError`` while a lock or hold forbids it."""
+        """See ``Store.delete_version``."""
         check_key(key)
         if not version:
             # Without a version S3 hides the object behind a marker and calls that success.
             raise InvalidInput(f"To remove {key} its version is needed.")
         with self._errors(f"remove {key} from"):
-            self._client.remove_object(self._bucket, key, version_id=version)
+            try:
+                self._client.remove_object(self._bucket, key, version_id=version)
+            except S3Error as error:
+                lock = self._lock_if_there(key, version)
+                if error.code in _ABSENT or lock is None:
+                    return
+                if error.code == "AccessDenied" and lock != UNLOCKED:
+                    raise locked_error(key, lock) from error
+                raise
             try:
                 self._client.stat_object(self._bucket, key, version_id=version)
             except S3Error as error:
@@ -167,6 +193,45 @@ class S3Store:
                     return
                 raise
             raise StoreError(f"The store {self._host} still has {key} after removing it.")
+
+    def lock_level(self) -> LockLevel:
+        """See ``Lockable.lock_level``."""
+        with self._errors("ask for Object Lock in"):
+            return self._locks.level()
+
+    def lock_of(self, key: str, version: str) -> Lock:
+        """See ``Lockable.lock_of``."""
+        check_key(key)
+        with self._errors(f"look up {key} in"):
+            return self._locks.read(key, version)
+
+    def retain(self, key: str, version: str, until_us: int) -> Lock:
+        """See ``Lockable.retain``; the date is rounded up to a whole second."""
+        present = self.lock_of(key, version)
+        if until_us < (present.until_us or 0):
+            raise shortening_error(key)
+        with self._errors(f"lock {key} in"):
+            self._locks.retain(key, version, until_us)
+        return self._read_back(key, version, Lock(until_us, present.held))
+
+    def hold(self, key: str, version: str) -> Lock:
+        """See ``Lockable.hold``."""
+        with self._errors(f"lock {key} in"):
+            self._locks.hold(check_key(key), version)
+        return self._read_back(key, version, Lock(None, True))
+
+    def release(self, key: str, version: str) -> Lock:
+        """See ``Lockable.release``."""
+        with self._errors(f"release {key} in"):
+            self._locks.release(check_key(key), version)
+        after = self.lock_of(key, version)
+        if after.held:
+            raise StoreError(f"The store {self._host} still holds {key} after releasing it.")
+        return after
+
+    def attacks(self) -> Attacks:
+        """See ``Lockable.attacks``."""
+        return S3Attacks(self._client, self._bucket)
 
     def is_permanent(self, error: Exception) -> bool:
         """Wrong keys, rights and names stay wrong; time-outs and server errors may pass."""
@@ -193,7 +258,21 @@ class S3Store:
                 return None
             raise
 
-    def _send(self, key: str, file: BinaryIO, size: int, sha256: bytes) -> str:
+    def _read_back(self, key: str, version: str, wanted: Lock) -> Lock:
+        after = self.lock_of(key, version)
+        if not after.covers(wanted):
+            raise StoreError(f"The store {self._host} did not lock {key} as it was told to.")
+        return after
+
+    def _lock_if_there(self, key: str, version: str) -> Lock | None:
+        try:
+            return self._locks.read(key, version)
+        except S3Error as error:
+            if error.code in _ABSENT:
+                return None
+            raise
+
+    def _send(self, key: str, file: BinaryIO, size: int, sha256: bytes, lock: Lock) -> str:
         result = self._client.put_object(
             self._bucket,
             key,
@@ -202,6 +281,8 @@ class S3Store:
             part_size=PART_BYTES,
             num_parallel_uploads=1,
             metadata={LABEL: sha256.hex()},
+            retention=None if lock.until_us is None else retention_until(lock.until_us),
+            legal_hold=lock.held,
         )
         if not result.version_id:
             raise StoreError(

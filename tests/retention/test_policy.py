@@ -5,19 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bidwitness.intervals import Interval
-from bidwitness.retention.policy import (
+from bidwitness.periods import (
     DAY_US,
-    Claimed,
-    Delete,
-    Held,
-    Keep,
     LotPeriod,
     Policy,
-    decide,
     kept_until,
     loop_days_of,
     years_after,
 )
+from bidwitness.retention.policy import Claimed, Delete, Held, Keep, decide
 from bidwitness.words import ProjectCategory, RoomKind, SessionKind
 
 NOW = 1_700_000_000_000_000

@@ -1,8 +1,11 @@
 """A store in memory, for tests: it can be full, down, slow to believe, or made to rot."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
+from bidwitness.clock import Clock, SystemClock
 from bidwitness.errors import (
     BidWitnessError,
     Conflict,
@@ -10,24 +13,37 @@ from bidwitness.errors import (
     StorageFull,
     StoreError,
 )
+from bidwitness.locking import UNLOCKED, Lock
 from bidwitness.storage.store.base import (
+    Attacks,
     Found,
     Source,
     StoredVersion,
+    brought_up,
     check_key,
     chunks_of,
     digest_of,
+    locked_error,
     opened,
+    shortening_error,
     source_damaged,
 )
+from bidwitness.words import LockLevel
 
 CHUNK = 4096
 
 
 class MemoryStore:
-    """Honest unless told otherwise: ``down`` and ``full`` are switches, ``failures`` a countdown."""
+    """Honest unless told otherwise: ``down`` and ``full`` are switches, ``failures`` a countdown.
 
-    def __init__(self) -> None:
+    ``lax``: it says that it locks, and removes all the same.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or SystemClock()
+        self.locks: dict[tuple[str, str], Lock] = {}
+        self.level = LockLevel.STORE
+        self.lax = False
         self.objects: dict[tuple[str, str], bytes] = {}
         self.down = False
         self.full = False
@@ -46,7 +62,13 @@ class MemoryStore:
         self._call("prepare")
 
     def put(
-        self, key: str, source: Source, sha256: bytes, *, expect_absent: bool = True
+        self,
+        key: str,
+        source: Source,
+        sha256: bytes,
+        *,
+        expect_absent: bool = True,
+        lock: Lock = UNLOCKED,
     ) -> StoredVersion:
         check_key(key)
         self._call("put", key)
@@ -57,12 +79,14 @@ class MemoryStore:
         stored = StoredVersion(key, sha256.hex(), len(data), sha256)
         present = [version for held, version in self.objects if held == key]
         if sha256.hex() in present:
+            brought_up(self, key, stored.version, lock)
             return stored
         if present and expect_absent:
             raise Conflict(f"The store already holds other bytes as {key}.")
         if self.full:
             raise StorageFull("The store in memory is full.")
         self.objects[key, sha256.hex()] = data
+        brought_up(self, key, stored.version, lock)
         return stored
 
     def read(self, key: str, version: str, offset: int = 0, length: int | None = None) -> bytes:
@@ -90,7 +114,39 @@ class MemoryStore:
 
     def delete_version(self, key: str, version: str) -> None:
         self._call("delete_version", key)
-        self.objects.pop((check_key(key), version), None)
+        lock = self.locks.get((check_key(key), version), UNLOCKED)
+        if lock.forbids(self.clock.utc_us()) and not self.lax:
+            raise locked_error(key, lock)
+        self.objects.pop((key, version), None)
+        self.locks.pop((key, version), None)
+
+    def lock_level(self) -> LockLevel:
+        self._call("lock_level")
+        return self.level
+
+    def lock_of(self, key: str, version: str) -> Lock:
+        self._call("lock_of", key)
+        self._held(key, version)
+        return self.locks.get((key, version), UNLOCKED)
+
+    def retain(self, key: str, version: str, until_us: int) -> Lock:
+        if until_us < (self.lock_of(key, version).until_us or 0):
+            raise shortening_error(key)
+        return self._relock("retain", key, version, lambda lock: replace(lock, until_us=until_us))
+
+    def hold(self, key: str, version: str) -> Lock:
+        return self._relock("hold", key, version, lambda lock: replace(lock, held=True))
+
+    def release(self, key: str, version: str) -> Lock:
+        return self._relock("release", key, version, lambda lock: replace(lock, held=False))
+
+    def attacks(self) -> Attacks:
+        return _MemoryAttacks(self)
+
+    def _relock(self, name: str, key: str, version: str, change: Callable[[Lock], Lock]) -> Lock:
+        self._call(name, key)
+        self.locks[key, version] = change(self.lock_of(key, version))
+        return self.locks[key, version]
 
     def is_permanent(self, error: Exception) -> bool:
         return isinstance(error, BidWitnessError) and not isinstance(
@@ -109,6 +165,26 @@ class MemoryStore:
             return self.objects[check_key(key), version]
         except KeyError:
             raise NotFound(f"The store has no such version of {key}.") from None
+
+
+class _MemoryAttacks:
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def delete(self, key: str, version: str) -> None:
+        with suppress(Conflict):
+            self._store.delete_version(key, version)
+
+    def shorten(self, key: str, version: str, until_us: int) -> None:
+        with suppress(Conflict):
+            self._store.retain(key, version, until_us)
+
+    def bypass(self, key: str, version: str) -> None:
+        self.delete(key, version)
+
+    def delete_many(self, versions: Sequence[tuple[str, str]]) -> None:
+        for key, version in versions:
+            self.delete(key, version)
 
 
 def sha256_of(data: bytes) -> bytes:

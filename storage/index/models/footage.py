@@ -22,6 +22,20 @@ def _partial(name: str, *columns: str, where: str) -> Index:
     return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
+class Locked:
+    """The lock of an object in the store, as it was when ``keep`` last read it."""
+
+    # Retained until then; and since when there is a legal hold (0: asked for, not read back).
+    lock_until_us: Mapped[Us | None]
+    lock_hold_us: Mapped[Us | None]
+    lock_checked_us: Mapped[Us | None]
+    # When it must be looked at again; 0: at once, as what it hangs on has changed.
+    lock_due_us: Mapped[Us | None]
+
+
+_LOCK_DUE = "lock_due_us IS NOT NULL"
+
+
 class Run(Base):
     """One unbroken connection to a stream."""
 
@@ -57,12 +71,15 @@ class Record(Base):
     body: Mapped[str | None] = mapped_column(Text)
 
 
-class RecordObject(Base):
+class RecordObject(Locked, Base):
     """An immutable object in the store: records ``first_seq`` to ``last_seq`` of a stream's day,
     one line of canonical JSON each."""
 
     __tablename__ = "record_objects"
-    __table_args__ = (UniqueConstraint("stream_id", "day", "first_seq"),)
+    __table_args__ = (
+        UniqueConstraint("stream_id", "day", "first_seq"),
+        _partial("ix_record_objects_lock_due", "lock_due_us", where=_LOCK_DUE),
+    )
     id: Mapped[Number]
     stream_id: Mapped[str] = ref("streams", index=False)
     day: Mapped[int]
@@ -75,7 +92,7 @@ class RecordObject(Base):
     stored_us: Mapped[Us]
 
 
-class Segment(Base):
+class Segment(Locked, Base):
     """One closed, self-contained fMP4 file. Footage is never longer than ``MAX_SEGMENT_US``."""
 
     __tablename__ = "segments"
@@ -87,6 +104,11 @@ class Segment(Base):
             "ix_segments_unstored", "from_us", where="stored_us IS NULL AND removed_us IS NULL"
         ),
         _partial("ix_segments_spooled", "stored_us", where="spool_path IS NOT NULL"),
+        _partial(
+            "ix_segments_lock_due",
+            "lock_due_us",
+            where=f"{_LOCK_DUE} AND stored_us IS NOT NULL AND removed_us IS NULL",
+        ),
     )
     id: Mapped[Number]
     stream_id: Mapped[str] = ref("streams", index=False)
@@ -154,3 +176,5 @@ class Garbage(Base):
     at_us: Mapped[Us]
     # From here on there is no way back: some of the bytes may be gone.
     started_us: Mapped[Us | None]
+    # The store has them locked until about then; it is not asked before.
+    wait_until_us: Mapped[Us | None]

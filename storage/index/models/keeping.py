@@ -15,7 +15,7 @@ from bidwitness.storage.index.models.base import (
     ref,
     word,
 )
-from bidwitness.words import ProjectCategory, RoomKind, SessionKind
+from bidwitness.words import LockLevel, ProjectCategory, RoomKind, SessionKind
 
 
 class RetentionPolicy(Base):
@@ -53,6 +53,20 @@ class Hold(Base):
     released_us: Mapped[Us | None]
     released_by: Mapped[str | None] = mapped_column(String(120))
     release_reason: Mapped[Text_ | None]
+
+
+class LockTest(Base):
+    """What the store did when its locks were tried (storage/store/lock_test.py).
+
+    ``findings``: [{step, ok, said}], in the order of the steps.
+    """
+
+    __tablename__ = "lock_tests"
+    id: Mapped[Number]
+    at_us: Mapped[Us]
+    level: Mapped[LockLevel] = word(LockLevel)
+    passed: Mapped[bool]
+    findings: Mapped[Json]
 
 
 class Disposal(Base):

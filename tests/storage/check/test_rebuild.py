@@ -48,6 +48,12 @@ def facts(segments: list[Segment]) -> list[tuple[object, ...]]:
     return [tuple(getattr(row, name) for name in SAME) for row in segments]
 
 
+def due_locks(index: Database) -> set[int | None]:
+    with index.read() as orm:
+        segments = select(Segment.lock_due_us).where(Segment.stored_us.is_not(None))
+        return {*orm.scalars(segments), *orm.scalars(select(RecordObject.lock_due_us))}
+
+
 def counts(index: Database) -> list[int]:
     tables = (Record, RecordObject, Segment, FragmentTable, Init, Gap)
     with index.read() as orm:
@@ -79,6 +85,7 @@ def test_everything_comes_back(site: Site, empty: Database, records: bool, evict
     assert facts(site.segments(empty)) == facts(site.segments())
     assert site.check_index(empty) == []
     assert site.check_store(empty) == []
+    assert due_locks(empty) == {0}  # only the store knows what they are
     read_all(site, empty)
 
 

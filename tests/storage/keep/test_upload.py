@@ -10,6 +10,7 @@ from support.memory_store import MemoryStore
 from support.places import HOUR, MINUTE, START, Shelf, a_claim, a_session, a_stream
 
 from bidwitness.errors import StorageFull, StoreError
+from bidwitness.locking import UNLOCKED, Lock
 from bidwitness.storage.index.alarms import open_alarm
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import Alarm, Garbage, Segment
@@ -179,9 +180,15 @@ class Interfering(MemoryStore):
         self.then: list[Callable[[], object]] = []
 
     def put(
-        self, key: str, source: Source, sha256: bytes, *, expect_absent: bool = True
+        self,
+        key: str,
+        source: Source,
+        sha256: bytes,
+        *,
+        expect_absent: bool = True,
+        lock: Lock = UNLOCKED,
     ) -> StoredVersion:
-        stored = super().put(key, source, sha256, expect_absent=expect_absent)
+        stored = super().put(key, source, sha256, expect_absent=expect_absent, lock=lock)
         for act in [*self.then]:
             act()
         return stored

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from support.factories import HOUR, MINUTE, SECOND, Tape, a_room
 from support.session_desk import Desk
 
@@ -66,6 +66,27 @@ def test_the_seal_states_claims_chains_and_coverage(desk: Desk) -> None:
     }
     assert (row.report["coverage_ppm"], row.report["gaps"]) == (1_000_000, 0)
     assert desk.edges(session) == []
+
+
+def test_the_claim_and_the_seal_have_the_locks_looked_at(desk: Desk) -> None:
+    def marked() -> set[int | None]:
+        with desk.index.read() as orm:
+            due = set(orm.scalars(select(Segment.lock_due_us)))
+        with desk.index.write() as orm:
+            orm.execute(update(Segment).values(lock_due_us=None))
+        return due
+
+    desk.film(desk.streams[desk.one.id], desk.now - MINUTE, desk.now + LENGTH, MINUTE)
+    assert marked() == {None}
+    session = desk.started(desk.one)
+    assert marked() == {None, 0}
+    desk.clock.sleep(LENGTH // SECOND)
+    desk.do(lambda c: c.end(session, Outcome.COMPLETED))
+    desk.clock.sleep(UNDO_S)
+    marked()
+    desk.sealer.seal_due()
+    assert desk.session(session).state is SessionState.SEALED
+    assert marked() == {None, 0}
 
 
 def test_a_session_past_midnight_points_into_both_days(desk: Desk) -> None:

@@ -12,6 +12,7 @@ from bidwitness.clock import SystemClock
 from bidwitness.config import Settings, load_settings
 from bidwitness.errors import ConfigError, InvalidInput, StoreError
 from bidwitness.ids import new_id
+from bidwitness.locking import Lock
 from bidwitness.storage.store import Retrying, Store, open_store
 from bidwitness.storage.store.s3 import S3Store
 
@@ -106,8 +107,8 @@ def test_overwritten_behind_our_back_the_recorded_version_is_still_read(
 class ForgetfulS3(S3Store):
     """Sends other bytes than it was given, as a broken proxy might."""
 
-    def _send(self, key: str, file: object, size: int, sha256: bytes) -> str:
-        return super()._send(key, io.BytesIO(b"?" * size), size, sha256)
+    def _send(self, key: str, file: object, size: int, sha256: bytes, lock: Lock) -> str:
+        return super()._send(key, io.BytesIO(b"?" * size), size, sha256, lock)
 
 
 def test_a_put_is_believed_only_after_reading_that_version(seaweed: Seaweed) -> None:

@@ -291,6 +291,8 @@ export const en: Dictionary = {
       plan_forgotten: 'Planned, and neither opened nor cancelled',
       store_down: 'The store takes nothing; footage waits on this machine',
       store_full: 'The store is full',
+      locks_unproven: 'The store’s locks do not hold; footage waits on this machine',
+      lock_failed: 'Footage could not be locked in the store for long enough',
       footage_damaged: 'Footage differs from its recorded digest',
       footage_missing: 'Recorded footage cannot be found',
       footage_lost: 'Footage is lost',

@@ -289,6 +289,8 @@ export const zh = {
       plan_forgotten: '计划的场次既未开始也未取消',
       store_down: '存储无法写入，录像暂存在本机',
       store_full: '存储已满',
+      locks_unproven: '存储的锁定未通过自检，录像暂存在本机',
+      lock_failed: '录像未能在存储中锁定或续期',
       footage_damaged: '录像与登记的摘要不一致',
       footage_missing: '登记的录像找不到',
       footage_lost: '录像丢失',

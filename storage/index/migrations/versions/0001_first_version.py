@@ -182,15 +182,20 @@ def _footage() -> None:
     table("garbage", number("id"), big("segment_id", null=True),
         text("recorder", 64, null=True), text("spool_path", 500, null=True),
         text("store_key", 500, null=True), text("store_version", 200, null=True),
-        text("reason", 500), big("at_us"), big("started_us", null=True), key("id"))
+        text("reason", 500), big("at_us"), big("started_us", null=True),
+        big("wait_until_us", null=True), key("id"))
     table("inits", text("id", 64), blob("body"), json("tracks"), key("id"))
     table("records", number("id"), ref("stream_id", "streams"), small("day"), small("seq"),
         text("kind", 16), blob("leaf"), long("body", null=True), key("id"),
         unique("stream_id", "day", "seq"))
     table("record_objects", number("id"), ref("stream_id", "streams"), small("day"),
         small("first_seq"), small("last_seq"), big("bytes"), blob("sha256"),
-        text("store_key", 500), text("store_version", 200), big("stored_us"), key("id"),
+        text("store_key", 500), text("store_version", 200), big("stored_us"),
+        big("lock_until_us", null=True), big("lock_hold_us", null=True),
+        big("lock_checked_us", null=True), big("lock_due_us", null=True), key("id"),
         unique("stream_id", "day", "first_seq"))
+    partial("ix_record_objects_lock_due", "record_objects", "lock_due_us",
+        where="lock_due_us IS NOT NULL")
     table("runs", text("id", 16), ref("stream_id", "streams"), text("recorder", 64),
         big("started_us"), key("id"))
     index("ix_runs_stream_id", "runs", "stream_id")
@@ -208,7 +213,11 @@ def _footage() -> None:
         small("pieces"), blob("sha256"), text("recorder", 64),
         text("spool_path", 500, null=True), text("store_key", 500, null=True),
         text("store_version", 200, null=True), big("stored_us", null=True),
-        big("removed_us", null=True), key("id"))
+        big("removed_us", null=True),
+        big("lock_until_us", null=True), big("lock_hold_us", null=True),
+        big("lock_checked_us", null=True), big("lock_due_us", null=True), key("id"))
+    partial("ix_segments_lock_due", "segments", "lock_due_us",
+        where="lock_due_us IS NOT NULL AND stored_us IS NOT NULL AND removed_us IS NULL")
     index("ix_segments_record_id", "segments", "record_id")
     partial("ix_segments_unstored", "segments", "from_us",
         where="stored_us IS NULL AND removed_us IS NULL")
@@ -314,6 +323,8 @@ def _keeping() -> None:
         small("loop_days", null=True), small("keep_years", null=True),
         text("basis", 500, null=True), big("changed_us"), text("changed_by", 120), key("id"),
         unique("room_kind", "session_kind", "category"))
+    table("lock_tests", number("id"), big("at_us"), text("level", 32), flag("passed"),
+        json("findings"), key("id"))
     table("disposals", text("id", 16), ref("session_id", "sessions"), text("state", 32),
         json("listed"), big("requested_us"), text("requested_by", 120),
         big("executed_us", null=True), key("id"))
