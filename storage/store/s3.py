@@ -59,6 +59,9 @@ _PERMANENT = {
     "AccessDenied": "the key may not do this (or the object is locked)",
     "InvalidAccessKeyId": "BIDWITNESS_S3_ACCESS_KEY is not known to it",
     "SignatureDoesNotMatch": "BIDWITNESS_S3_SECRET_KEY is wrong",
+    # A lock in a bucket that has none, among others.
+    "InvalidRequest": "it does not take what it was asked for",
+    "InvalidArgument": "it does not take what it was asked for",
     "NoSuchBucket": "there is no such bucket",
     "InvalidBucketName": "the bucket's name is not allowed",
     "MethodNotAllowed": "it does not offer this",
