@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 TASK_MODULES = (
     "bidwitness.storage.tasks",
     "bidwitness.storage.alarming.deliver",
+    "bidwitness.storage.evidence_report.tasks",
     "bidwitness.retention.tasks",
     "bidwitness.player.tasks",
 )

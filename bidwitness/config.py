@@ -208,6 +208,11 @@ class Settings(BaseSettings):
         return self.data / "exports"
 
     @property
+    def reports(self) -> Path:
+        """The folder of evidence reports; none is ever removed or written over."""
+        return self.data / "reports"
+
+    @property
     def thumbnails(self) -> Path:
         """The folder of sheets of small pictures; each goes when it expires or its footage does."""
         return self.data / "thumbnails"
@@ -231,6 +236,11 @@ class Settings(BaseSettings):
     def recorder_key_file(self) -> Path:
         """The key that the recorder signs its epochs with (mode 0600)."""
         return self.keys / "recorder.key"
+
+    @property
+    def report_key_file(self) -> Path:
+        """The key and certificate that evidence reports are signed with (mode 0600)."""
+        return self.keys / "report.pem"
 
     @property
     def secret_key_file(self) -> Path:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
@@ -11,8 +12,8 @@ from sqlalchemy.orm import Session as Orm
 
 from bidwitness.access import Person
 from bidwitness.config import Settings
-from bidwitness.errors import Forbidden, InvalidInput, NotFound, Unavailable
-from bidwitness.intervals import Interval, subtract
+from bidwitness.errors import DamageFound, Forbidden, InvalidInput, NotFound, Unavailable
+from bidwitness.intervals import Interval, intersect, subtract
 from bidwitness.player.playbacks import claimed_window, permission_of, view_of, with_grant
 from bidwitness.player.rights import Permission
 from bidwitness.player.selection import Selected, select_stream
@@ -21,6 +22,7 @@ from bidwitness.storage.evidence.canonical import parse
 from bidwitness.storage.evidence.package import MediaSource, Opener, PackageInfo, StreamSource
 from bidwitness.storage.evidence.records import SegmentFacts, check_record
 from bidwitness.storage.evidence.session_records import CloseFacts, HeadFacts, SupplementFacts
+from bidwitness.storage.evidence_report.registered import read_report, reports_of
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import (
     Claim,
@@ -168,6 +170,46 @@ class PackageSources:
         streams = {stream.view.stream_id for stream in share.streams}
         heads = [h for h in self._heads(session_id, share.window.end) if h.stream in streams]
         return log_files(self._database, settings, session_id, list(dict.fromkeys(heads)))
+
+    def reports(self, settings: Settings, wish: ExportWish, share: Share) -> dict[str, bytes]:
+        """Give the session's evidence reports and their facts, as files of a package.
+
+        A report names cameras, gaps and people of the whole session: only who is handed out all
+        of it gets them. One whose file is not here, or not what was made, is left out.
+        """
+        if not self._whole(wish, share):
+            return {}
+        with self._database.read() as orm:
+            made = reports_of(orm, wish.session_id)
+        files: dict[str, bytes] = {}
+        for report in made:
+            with suppress(NotFound, DamageFound):
+                document, facts = read_report(settings, report)
+                number = report.recipe["number"]
+                files |= {f"{number}.pdf": document, f"{number}.json": facts}
+        return files
+
+    def _whole(self, wish: ExportWish, share: Share) -> bool:
+        """Say whether a share is all that the session claims, in every medium, for all its time."""
+        with self._database.read() as orm:
+            claims = orm.scalars(
+                select(Claim).where(
+                    Claim.session_id == wish.session_id, Claim.withdrawn_us.is_(None)
+                )
+            ).all()
+        had = {stream.view.stream_id: stream for stream in share.streams}
+        for claim in claims:
+            stream = had.get(claim.stream_id)
+            if stream is None or claim.to_us is None:
+                return False
+            span = [Interval(claim.from_us, claim.to_us)]
+            for medium in stream.view.media:
+                permission = stream.permissions.get(medium)
+                if permission is None or subtract(
+                    span, intersect(permission.spans, [share.window])
+                ):
+                    return False
+        return True
 
     def size_of(self, session_id: str, share: Share) -> int:
         """Give about how many bytes there are to copy."""

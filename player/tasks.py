@@ -57,6 +57,7 @@ def export(run: JobRun) -> Mapping[str, object]:
         session_record_lines=sources.session_lines(wish.session_id),
         streams=sources.streams(wish.session_id, share),
         log_files=sources.log_files(run.settings, wish.session_id, share),
+        reports=sources.reports(run.settings, wish, share),
         on_bytes=_Progress(run, sources.size_of(wish.session_id, share)),
     )
     run.check()

@@ -1,4 +1,4 @@
-"""What was made of footage and must not outlive it: sheets of thumbnails, and how they go."""
+"""What is made of a session: sheets of thumbnails, which must not outlive it, and reports of it."""
 
 import hashlib
 from collections.abc import Iterable
@@ -13,6 +13,9 @@ from bidwitness.words import JobState
 
 THUMBNAILS = "thumbnails"
 SNAPSHOT = "snapshot"
+EVIDENCE_REPORT = "evidence_report"
+# By then the close is in the log as a rule.
+AFTER_SEAL_US = 5_000_000
 # So many wait for a worker at most; whoever comes then is told to come again.
 MAX_WAITING = 60
 # What has failed is tried again when somebody wants it so much later.
@@ -47,6 +50,18 @@ def demand_thumbnails(
     if over and now_us - (present.finished_us or now_us) > TRY_AGAIN_US:
         return retry_job(orm, present.id, now_us)
     return present
+
+
+def demand_report(
+    orm: Orm, session_id: str, *, by: str, now_us: int, key: str | None = None
+) -> Job:
+    """Queue the making of a sealed session's evidence report, with a number of its own.
+
+    ``key`` names what it is made after, so that it is queued once.
+    """
+    after = now_us + AFTER_SEAL_US if key is not None else now_us
+    payload = {"session_id": session_id}
+    return enqueue(orm, EVIDENCE_REPORT, payload, by=by, now_us=now_us, key=key, run_after_us=after)
 
 
 def expire_with_footage(orm: Orm, stream_id: str, from_us: int, to_us: int, now_us: int) -> None:

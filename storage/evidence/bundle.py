@@ -32,6 +32,7 @@ MODULES = (
     "bidwitness.storage.evidence.token",
     "bidwitness.storage.evidence.stamps",
     "bidwitness.storage.evidence.proof",
+    "bidwitness.storage.evidence.attached",
     "bidwitness.storage.evidence.report",
     "bidwitness.storage.evidence.verify",
     "bidwitness.storage.evidence.standalone",

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from bidwitness import __version__
 from bidwitness.errors import DamageFound
+from bidwitness.storage.evidence.attached import REPORTS
 from bidwitness.storage.evidence.bag import CHUNK, MANIFESTS, SM3_LIST, TAG_MANIFEST
 from bidwitness.storage.evidence.bundle import standalone_verifier
 from bidwitness.storage.evidence.chain import link_of_line
@@ -124,12 +125,14 @@ def write_package(
     session_record_lines: Sequence[bytes],
     streams: Iterable[StreamSource],
     log_files: Mapping[str, bytes] | None = None,
+    reports: Mapping[str, bytes] | None = None,
     on_bytes: Callable[[int], None] | None = None,
 ) -> Package:
     """Write a session's package: a zip if ``target`` ends in ``.zip``, else a folder.
 
     Nothing stands under the name ``target`` before all of it is durable; no file is ever whole in
-    memory. ``log_files``: what goes under ``data/log/``. ``on_bytes`` hears of progress. Raises ``DamageFound`` if a stored file is not what its
+    memory. ``log_files``: what goes under ``data/log/``;
+    ``reports``: evidence reports and their facts, under ``report/``. ``on_bytes`` hears of progress. Raises ``DamageFound`` if a stored file is not what its
     record says (nothing is handed out then), and lets ``OSError`` pass.
     """
     base = f"bidwitness-{info.session}"
@@ -144,6 +147,8 @@ def write_package(
         for name, data in (log_files or {}).items():
             writer.text(name, data)
         writer.text("data/timeline.json", _timeline(info, timeline))
+        for name, data in (reports or {}).items():
+            writer.text(REPORTS + name, data)
         _write_tags(writer, info)
         digest = place.finish()
     except BaseException:

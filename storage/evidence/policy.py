@@ -1,6 +1,7 @@
 """Trust material from outside a package: C2SP's tlog-policy, and whom else its holder trusts.
 
-Two kinds of lines more than there: ``recorder KEY``, and ``timestamp NAME CERTIFICATES [URL]`` with
+Three kinds of lines more than there: ``recorder KEY``; ``report CERTIFICATE``, that evidence reports
+are signed by; and ``timestamp NAME CERTIFICATES [URL]`` with
 a time-stamping authority's certificate in DER and base64, and behind commas those above it, the
 root last; one that signed itself stands alone. What a quorum is made of, and that
 a group counts each member once, is as C2SP defines it.
@@ -42,7 +43,8 @@ class Policy:
     """Whom its holder trusts. ``quorum`` names a witness, a group, or is ``none``.
 
     ``timestamps``: the certificates of time-stamping authorities, by name. ``urls``: where a witness
-    or an authority is asked, by its name, if that is said.
+    or an authority is asked, by its name, if that is said. ``reports``: the certificates (DER) that
+    evidence reports are signed by.
     """
 
     logs: tuple[NoteKey, ...]
@@ -52,6 +54,7 @@ class Policy:
     quorum: str
     timestamps: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     urls: Mapping[str, str] = field(default_factory=dict)
+    reports: tuple[bytes, ...] = ()
 
     def log(self, origin: str) -> NoteKey | None:
         """Give the key of the log that calls itself so."""
@@ -107,6 +110,7 @@ def read_policy(data: bytes) -> Policy:
         reading.quorum,
         reading.timestamps,
         reading.urls,
+        tuple(reading.reports),
     )
 
 
@@ -119,6 +123,7 @@ class _Reading:
         self.quorum: str | None = None
         self.timestamps: dict[str, tuple[bytes, ...]] = {}
         self.urls: dict[str, str] = {}
+        self.reports: list[bytes] = []
         self._members: set[str] = set()
 
     def take(self, kind: str, words: Sequence[str]) -> None:
@@ -135,6 +140,8 @@ class _Reading:
             parts = tuple(from_base64(part) for part in words[1].split(","))
             self.timestamps[self._new(words[0])] = parts
             self.urls.update(zip(words[:1], words[2:], strict=False))
+        elif kind == "report" and count == 1:
+            self.reports.append(from_base64(words[0]))
         elif kind == "group" and count >= 3:
             self._group(words[0], words[1], words[2:])
         elif kind == "quorum" and count == 1 and self.quorum is None:

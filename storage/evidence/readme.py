@@ -17,6 +17,8 @@ README = """证据包说明
   data/timeline.json 时间线:码流名称、各文件起止时间、缺口及原因,供人查阅。
   manifest-sha256.txt  每个文件的 SHA-256 摘要。
   digests-sm3.txt    录像以外各文件的 SM3 摘要;录像的 SM3 摘要在其证据记录中。
+  report/            固证报告(PDF)及其所据事实,若已出具且本包含有整场录像。报告由出具单位
+                     签名;verify.py 只核对其场次根,签名由 bidwitness verify 核对。
   verify.py          独立校验程序,只需 Python 3.8 或更高版本的标准库,无需联网。
 
 二、怎样校验
@@ -53,6 +55,9 @@ What is in it
   data/timeline.json names, times and gaps, for people.
   manifest-sha256.txt  SHA-256 of every file.
   digests-sm3.txt    SM3 of every file but the recordings, whose SM3 is in their records.
+  report/            evidence reports (PDF) with their facts, if there are any and this package
+                     holds the whole session. verify.py checks the root that they name, and
+                     bidwitness verify their signature.
   verify.py          a verifier that needs only Python 3.8 or later and no network.
 
 How to verify

@@ -43,6 +43,7 @@ class Report:
     unproven: list[tuple[str, str]] = field(default_factory=list)
     logs: list[dict[str, Any]] = field(default_factory=list)
     stamps: list[dict[str, Any]] = field(default_factory=list)
+    reports: list[dict[str, Any]] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
     not_checked: list[tuple[str, str]] = field(default_factory=list)
 
@@ -103,6 +104,7 @@ def report_json(report: Report) -> str:
             "unproven": [english for _, english in report.unproven],
             "logs": report.logs,
             "stamps": report.stamps,
+            "reports": report.reports,
             "notes": [english for _, english in report.notes],
             "not_checked": [english for _, english in report.not_checked],
             "streams": [_stream_json(stream) for stream in report.streams],

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bidwitness.intervals import Interval, intersect, subtract, total
+from bidwitness.storage.evidence.attached import ReportCheck, hold_reports
 from bidwitness.storage.evidence.bag import Bag, Unreadable, open_files
 from bidwitness.storage.evidence.canonical import BadRecord, parse
 from bidwitness.storage.evidence.chain import (
@@ -75,6 +76,7 @@ def verify_package(
     *,
     media: bool = True,
     check_token: TokenCheck | None = None,
+    check_report: ReportCheck | None = None,
 ) -> Report:
     """Verify a package: a zip, a bag's base folder, or a folder that holds exactly one bag.
 
@@ -82,12 +84,15 @@ def verify_package(
     outside; without it nothing is ever authentic. Without ``media`` the recordings themselves are
     not read, only that they are there is seen; then nothing is authentic either. ``check_token``
     knows who may sign time stamps; without it only what they are over is looked at, and that is said.
+    ``check_report`` in the same way knows signatures of evidence reports.
     """
     report = Report(str(path))
     try:
         trusted = None if policy is None else read_policy(policy.read_bytes())
         with open_files(path) as files:
-            _Verification(Bag(files), report, trusted, check_token, media=media).run()
+            run = _Verification(Bag(files), report, trusted, check_token, media=media)
+            run.run()
+            run.check_reports(check_report)
     except (Unreadable, BadPolicy, OSError) as error:
         report.problems.append(Problem("unreadable", path.name, str(error)))
         report.exit_code = UNREADABLE
@@ -384,6 +389,15 @@ class _Verification:
             self._report.not_checked.append(NO_TOKEN_CHECK)
         words = witness_words(self._policy) if self._policy is not None else None
         self._report.notes += [words] if words else []
+
+    def check_reports(self, check: ReportCheck | None) -> None:
+        """Hold evidence reports beside the payload against the records. Call after ``run``."""
+        signers = self._policy.reports if self._policy is not None else ()
+        found = hold_reports(self._bag.files, self._report.session, self._leaves, signers, check)
+        self._report.problems += found.problems
+        self._report.notes += found.notes
+        self._report.reports = found.reports
+        self._report.not_checked += found.not_checked
 
     def _describe(self, stream_id: str, stream: _Stream) -> StreamReport:
         report = StreamReport(stream_id, stream.claimed)

@@ -23,7 +23,9 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
 ) -> None:
     """Verify a package offline: 0 authentic, 1 not, 2 unreadable, 3 consistent but unproven."""
-    report = verify_package(package, policy, media=not structure, check_token=_check_token)
+    report = verify_package(
+        package, policy, media=not structure, check_token=_check_token, check_report=_check_report
+    )
     text = report_json(report) if as_json else report_text(report)
     # As bytes: neither a terminal's encoding nor a name that is no text may end the answer.
     typer.echo(text.encode("utf-8", "backslashreplace"), nl=as_json)
@@ -35,3 +37,9 @@ def _check_token(token: bytes, message: bytes, certificates: Sequence[bytes]) ->
     from bidwitness.storage.ledger.tokens import check_token
 
     check_token(token, message, certificates)
+
+
+def _check_report(document: bytes, facts: bytes, certificates: Sequence[bytes]) -> bool:
+    from bidwitness.storage.evidence_report.checking import check_report
+
+    return check_report(document, facts, certificates)

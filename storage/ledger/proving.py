@@ -151,6 +151,15 @@ def _shard_files(settings: Settings, shard: str, wanted: Sequence[int]) -> dict[
     }
 
 
+def newest_note(settings: Settings, shard: str, position: int) -> Note | None:
+    """Give the checkpoint over an entry that a package would carry, with its signatures.
+
+    Raises ``DamageFound`` if the log's own files are not whole.
+    """
+    found = _best_head(settings.log / shard, origin_of(settings.site, shard), position)
+    return None if found is None else found[1]
+
+
 def _best_head(folder: Path, origin: str, last: int) -> tuple[Checkpoint, Note] | None:
     """Give the newest checkpoint over entry ``last`` that enough witnesses have cosigned, else the
     one with the cosignatures that there are, else the newest."""

@@ -12,6 +12,11 @@ from bidwitness.storage.evidence.entries import RosterEntry, read_entry
 from bidwitness.storage.evidence.note import NoteKey, read_key
 from bidwitness.storage.evidence.policy import NO_QUORUM, Policy
 from bidwitness.storage.evidence.records import utc_day
+from bidwitness.storage.evidence_report.signing import (
+    der_of,
+    fingerprint,
+    read_report_certificates,
+)
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import LogShard, Outbox
 from bidwitness.storage.index.outbox import put_in_outbox
@@ -25,7 +30,7 @@ KEY_PLACE = 1
 
 
 def write_policy(database: Database, settings: Settings) -> bytes:
-    """Give a policy with every key of this site's logs and recorders, and the witnesses and
+    """Give a policy with every key of this site's logs, recorders and reports, and the witnesses and
     time-stamping authorities of the settings.
 
     The site's keys come from the logs themselves. Raises ``NotFound`` while there is no log,
@@ -51,6 +56,9 @@ def write_policy(database: Database, settings: Settings) -> bytes:
     for found_in, position in rosters:
         if found_in in tiles and position is not None:
             lines += _line("recorder", _key_at(tiles[found_in], position, "recorder"))
+    for certificate in read_report_certificates(settings)[:1]:
+        lines += ["", f"# SHA-256 {fingerprint(certificate)}"]
+        lines += [f"report {base64.b64encode(der_of(certificate)).decode()}"]
     lines += _others(read_trusted(settings.witnesses))
     return "".join(f"{line}\n" for line in lines).encode()
 

@@ -21,8 +21,10 @@ def read_trusted(path: Path | None) -> Policy:
     except (OSError, BadPolicy) as error:
         said = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(f"BIDWITNESS_WITNESSES: {path} cannot be used: {said}.") from None
-    if policy.logs or policy.recorders:
-        raise ConfigError("BIDWITNESS_WITNESSES: keys of logs and recorders are the site's to say.")
+    if policy.logs or policy.recorders or policy.reports:
+        raise ConfigError(
+            "BIDWITNESS_WITNESSES: keys of logs, recorders and reports are the site's to say."
+        )
     for name in (*policy.witnesses, *policy.timestamps):
         # An authority that is asked no more stays trusted for what it has stamped.
         if name in policy.witnesses and name not in policy.urls:

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session as Orm
 
 from bidwitness.config import Settings
 from bidwitness.session import AlarmKind
+from bidwitness.storage.derivatives import demand_report
 from bidwitness.storage.evidence.seal import coverage_facts
 from bidwitness.storage.evidence.session_records import (
     ClaimedFacts,
@@ -86,6 +87,7 @@ def write_close(
     }
     note(orm, session, "sealed", now_us, facts=facts)
     leave_audit_entry(orm, who, "session.seal", subject, now_us, facts=facts)
+    _have_reported(orm, session, who, now_us)
     orm.flush()
     return report
 
@@ -117,8 +119,15 @@ def write_supplement(
     clear_alarm(orm, AlarmKind.SEAL_OPEN, f"session:{session.id}", now_us)
     note(orm, session, "supplemented", now_us)
     leave_audit_entry(orm, who, "session.supplement", f"session:{session.id}", now_us)
+    _have_reported(orm, session, who, now_us)
     orm.flush()
     return report
+
+
+def _have_reported(orm: Orm, session: Session, who: Who, now_us: int) -> None:
+    """Have a worker make the evidence report: the seal itself waits for nothing."""
+    key = f"evidence_report:{session.id}:{now_us}"
+    demand_report(orm, session.id, by=who.name, now_us=now_us, key=key)
 
 
 def _due(report: Report) -> tuple[SpanFacts, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from support.api import RunningApi, running_api
 from support.clock import FakeClock
+from support.sealed_session import Sealed, sealed_session
 
 from bidwitness.storage.index.database import Database
 
@@ -25,3 +26,8 @@ def api(sqlite_index: Database, tmp_path: Path, clock: FakeClock) -> Iterator[Ru
 def api_on_both(index: Database, tmp_path: Path, clock: FakeClock) -> Iterator[RunningApi]:
     with running_api(index, tmp_path, clock=clock) as running:
         yield running
+
+
+@pytest.fixture
+def sealed(api: RunningApi, clock: FakeClock) -> Sealed:
+    return sealed_session(api, clock)

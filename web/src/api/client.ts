@@ -3,6 +3,7 @@
 import type {
   Alarm,
   Camera,
+  EvidenceReport,
   FoundDevice,
   Me,
   NewCamera,
@@ -143,6 +144,15 @@ export const api = {
     call<unknown>('POST', `/sessions/${id(sessionId)}/end`, { outcome }),
   verify: (sessionId: string) =>
     call<VerifyReport>('POST', `/sessions/${id(sessionId)}/verify`, {}),
+  evidenceReports: (sessionId: string, signal?: AbortSignal) =>
+    call<{ items: EvidenceReport[] }>(
+      'GET',
+      `/sessions/${id(sessionId)}/evidence-reports`,
+      undefined,
+      signal,
+    ),
+  newEvidenceReport: (sessionId: string) =>
+    call<{ job_id: string }>('POST', `/sessions/${id(sessionId)}/evidence-reports`, {}),
   claim: (sessionId: string, claim: NewClaim) =>
     call<unknown>('POST', `/sessions/${id(sessionId)}/claims`, claim),
 

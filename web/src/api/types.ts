@@ -265,6 +265,20 @@ export interface VerifyReport {
   problems: string[];
 }
 
+/** A signed report of a sealed session; `root` is the digest of the session's record `record`. */
+export interface EvidenceReport {
+  id: string;
+  number: string;
+  made_at: Micros;
+  made_by: string;
+  record: number;
+  root: string;
+  digest: string;
+  bytes: number | null;
+  sha256: string | null;
+  document: string;
+}
+
 export interface NewClaim extends Interval {
   stream_ids: string[];
   reason: string;
