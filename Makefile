@@ -13,7 +13,8 @@ UI_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path 
 SIDE_BY_SIDE := tests/api tests/bidwitness tests/onvif tests/player tests/retention tests/storage \
 	$(addprefix tests/simulator/test_,bars.py commands.py device.py discovery.py encode.py soap.py spec.py) \
 	$(addprefix tests/recorder/test_,checks.py durability.py epochs.py flac.py gaps.py live_mux.py loudness.py meters.py) \
-	$(addprefix tests/recorder/test_,record.py segmenter.py session_cuts.py sound.py stamps.py thresholds.py ticks.py) \
+	$(addprefix tests/recorder/test_,record.py segmenter.py session_cuts.py sound.py sound_segmenter.py stamps.py) \
+	$(addprefix tests/recorder/test_,thresholds.py ticks.py) \
 	$(addprefix tests/recorder/test_,timing.py volumes.py writer.py) \
 	tests/system/test_outage.py tests/test_architecture.py tests/test_layout.py
 CODE := bidwitness storage recorder player retention api onvif simulator tests benchmarks

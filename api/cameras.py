@@ -132,7 +132,8 @@ class CameraPage(Answer):
 class ProbedStreamAnswer(Answer):
     url: str
     role: StreamRole
-    codec: str
+    # None: it has sound alone.
+    codec: str | None
     width: int
     height: int
     fps: float | None

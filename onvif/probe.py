@@ -35,7 +35,8 @@ class ProbedStream:
 
     url: str
     role: StreamRole
-    codec: str
+    # None: it has sound alone.
+    codec: str | None
     width: int
     height: int
     fps: float | None
@@ -54,14 +55,14 @@ class Probed:
     @property
     def browser_playable(self) -> bool:
         """Whether browsers play it as it is, without hardware of a certain kind."""
-        return bool(self.streams) and all(stream.codec == "h264" for stream in self.streams)
+        return bool(self.streams) and all(stream.codec in ("h264", None) for stream in self.streams)
 
 
 def probe_camera(address: CameraAddress, *, allow_loopback: bool) -> Probed:
     """Try one RTSP address, login included.
 
     Raises ``CameraError`` if nothing answers, ``InvalidInput`` for a refused place, a wrong
-    password, or what is not a video.
+    password, or what is neither video nor sound.
     """
     stream = _look(address, StreamRole.MAIN, allow_loopback)
     return Probed((stream,), None, tuple(messages_about([stream])))
@@ -153,7 +154,12 @@ def messages_about(streams: list[ProbedStream]) -> list[str]:
     notes = []
     for stream in streams:
         role = stream.role.value
-        if stream.codec == "mjpeg":
+        if stream.codec is None:
+            notes.append(
+                f"{role}: sound alone, without a picture. It is recorded and shown as a level; "
+                "for a room with cameras this is one more source, not a camera's replacement."
+            )
+        elif stream.codec == "mjpeg":
             notes.append(
                 f"{role}: MJPEG is recorded as it is, but no browser plays it, live or replayed. "
                 "Set the camera to H.264."
@@ -163,6 +169,8 @@ def messages_about(streams: list[ProbedStream]) -> list[str]:
                 f"{role}: {stream.codec} is recorded as it is, but plays only in browsers with "
                 "hardware support for it. H.264 plays everywhere."
             )
+        if stream.codec is None:
+            continue
         if stream.gop_seconds is None:
             notes.append(
                 f"{role}: fewer than two key frames came in 8 s. Set a key frame every 1 to 2 s."

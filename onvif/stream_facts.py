@@ -36,10 +36,11 @@ NAMES = {
 class StreamFacts:
     """``gop_seconds`` is measured; None if no two key frames came while we looked.
 
-    A picture whose parameters never came, or that we cannot read, has no size.
+    A picture whose parameters never came, or that we cannot read, has no size; a source of sound
+    alone has no ``codec`` either.
     """
 
-    codec: str
+    codec: str | None
     width: int
     height: int
     fps: float | None
@@ -54,17 +55,21 @@ def look_into(address: CameraAddress, ip: str, clock: Clock) -> StreamFacts:
     """Open ``address``, which resolved to ``ip``, and look for ``LOOK_US`` at most.
 
     Raises ``CameraError`` if nothing or nobody answers, ``InvalidInput`` for a wrong password or
-    what is not a picture. The messages never hold the password.
+    what is neither picture nor sound. The messages never hold the password.
     """
     found: list[Track] = []
 
     def choose(offers: Sequence[Offer]) -> list[int]:
         tracks = [offer.track for offer in offers]
         places = [i for i, track in enumerate(tracks) if track.medium is Medium.PICTURE]
+        sounds = [i for i, track in enumerate(tracks) if track.medium is Medium.SOUND]
+        found.extend(tracks[place] for place in (*places[:1], *sounds))
+        if not found:
+            raise _nothing_to_keep()
         if not places:
-            raise _not_video()
-        found.append(tracks[places[0]])
-        found.extend(track for track in tracks if track.medium is Medium.SOUND)
+            if not offers[sounds[0]].readable:
+                raise _sound_not_kept(found[0])
+            return sounds[:1]
         if not offers[places[0]].readable:
             raise InvalidInput(
                 f"The camera sends {found[0].codec}; set it to H.264, H.265 or MJPEG, which can "
@@ -78,9 +83,11 @@ def look_into(address: CameraAddress, ip: str, clock: Clock) -> StreamFacts:
         units = _look(stream, clock)
     finally:
         stream.close()
-    picture, sound = found[0], found[1] if len(found) > 1 else None
     if not units and stream.received == 0:
         raise CameraError("The camera accepts the connection and then sends nothing.")
+    if found[0].medium is Medium.SOUND:
+        return StreamFacts(None, 0, 0, None, None, _name(found[0]))
+    picture, sound = found[0], found[1] if len(found) > 1 else None
     times = [unit.stamp / picture.rate for unit in units]
     width, height = _size(picture, units)
     return StreamFacts(
@@ -93,9 +100,18 @@ def look_into(address: CameraAddress, ip: str, clock: Clock) -> StreamFacts:
     )
 
 
-def _not_video() -> InvalidInput:
+def _nothing_to_keep() -> InvalidInput:
     return InvalidInput(
-        "What answers there sends no video.", fields={"address": "is not the address of a video"}
+        "What answers there sends neither video nor sound.",
+        fields={"address": "is not the address of a camera or a microphone"},
+    )
+
+
+def _sound_not_kept(track: Track) -> InvalidInput:
+    return InvalidInput(
+        f"The source sends sound alone, and it is {_name(track)}, which cannot be kept: set it to "
+        "G.711, AAC, Opus or 16-bit PCM.",
+        fields={"address": "sends a sound that cannot be kept"},
     )
 
 

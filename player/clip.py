@@ -1,4 +1,7 @@
-"""One playable file of a camera: picture and sound of a session, copied without re-encoding."""
+"""One playable file of a camera: picture and sound of a session, copied without re-encoding.
+
+Of a source without a picture it is the sound.
+"""
 
 import hashlib
 import io
@@ -25,7 +28,10 @@ READ_AT_ONCE = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ClipReport:
-    """What was written: pictures, seconds from the first to the end of the last, holes between."""
+    """What was written: pictures, seconds from the first to the end of the last, holes between.
+
+    Without a picture, ``frames`` counts the packets of sound.
+    """
 
     path: Path
     frames: int
@@ -43,11 +49,14 @@ def write_clip(
 ) -> ClipReport:
     """Write the selected pieces as an MP4 whose times begin at 0 and keep the distance of gaps.
 
-    Nothing is re-encoded. Raises ``NotFound`` if there is no picture, ``DamageFound`` if the
-    footage is not what its table says or the camera's settings changed on the way.
+    Nothing is re-encoded. Raises ``NotFound`` if there is nothing to write, or sound alone of a
+    stream that has a picture; ``DamageFound`` if the footage is not what its table says or the
+    camera's settings changed on the way.
     """
     parts = [segment for segment in segments if segment.pieces]
-    if not any(piece.medium == Medium.PICTURE for part in parts for piece in part.pieces):
+    media = {piece.medium for part in parts for piece in part.pieces}
+    sees = any(part.held.track(Medium.PICTURE) is not None for part in parts)
+    if not media or (sees and Medium.PICTURE not in media):
         raise NotFound("There is no picture to write.")
     partial = target.with_name(target.name + ".part")
     try:
@@ -64,6 +73,8 @@ def write_clip(
 
 @dataclass
 class _Tally:
+    # What is counted: the picture, or the sound where there is none.
+    medium: Medium
     start_us: int
     end_us: int
     frames: int = 0
@@ -83,8 +94,10 @@ def _write(
     footage: Reader, parts: Sequence[Selected], init_of: Callable[[str], bytes], target: Path
 ) -> _Tally:
     first = min(piece.start for part in parts for piece in part.pieces)
-    seen = [p for part in parts for p in part.pieces if p.medium == Medium.PICTURE]
-    tally = _Tally(seen[0].start, seen[0].start)
+    pieces = [piece for part in parts for piece in part.pieces]
+    leading = min((piece.medium for piece in pieces), key=list(Medium).index)
+    begun = next(piece.start for piece in pieces if piece.medium == leading)
+    tally = _Tally(leading, begun, begun)
     with av.open(str(target), "w", format="mp4", options={"movflags": "faststart"}) as out:
         tracks: dict[int, _Track] = {}
         init = ""
@@ -182,7 +195,7 @@ def _mux(out: OutputContainer, track: _Track, data: bytes, shift_us: int) -> int
 
 
 def _count(tally: _Tally, piece: SeenPiece, frames: int) -> None:
-    if piece.medium != Medium.PICTURE:
+    if piece.medium != tally.medium:
         return
     if tally.frames and piece.start - tally.end_us >= HOLE_US:
         tally.gaps += 1

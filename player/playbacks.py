@@ -15,7 +15,7 @@ from bidwitness.player.rights import Permission, claimed_by, permission
 from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.footage import MAX_SEGMENT_US
-from bidwitness.storage.index.models import Claim, Playback, PlaybackStream, Session
+from bidwitness.storage.index.models import Claim, Playback, PlaybackStream, Session, Track
 from bidwitness.storage.sights import StreamView, person_of, stream_views
 from bidwitness.words import Action, Medium
 
@@ -267,6 +267,8 @@ def recheck(
     if row is None or row.user_id != user_id or row.closed_us is not None:
         raise NotFound("There is no such playback.")
     if orm.get(PlaybackStream, (playback_id, stream_id, medium)) is None:
+        if medium is Medium.PICTURE and _sound_alone(orm, playback_id, stream_id):
+            raise NotFound("This stream has sound alone: there is no picture of it.")
         raise NotFound("The playback does not hold this.")
     person = with_grant(person_of(orm, user_id), row.grant_id)
     window = Interval(row.from_us, FOREVER if row.to_us is None else row.to_us)
@@ -280,6 +282,13 @@ def recheck(
         until = min(window.end, end)
         until = None if until == FOREVER else until
     return Scope(playback_id, stream_id, medium, window, until, allowed)
+
+
+def _sound_alone(orm: Orm, playback_id: str, stream_id: str) -> bool:
+    """Say so of a stream that the playback holds."""
+    held = orm.get(PlaybackStream, (playback_id, stream_id, Medium.SOUND)) is not None
+    tracks = select(Track.medium).where(Track.stream_id == stream_id)
+    return held and Medium.PICTURE not in set(orm.scalars(tracks))
 
 
 def close_playback(database: Database, clock: Clock, who: Who, playback_id: str) -> None:

@@ -24,7 +24,13 @@ from bidwitness.storage.index.models import (
 )
 from bidwitness.storage.sessions.loading import standing
 from bidwitness.storage.sessions.reading import read_committed
-from bidwitness.storage.sessions.report import JOIN_US, Footage, NotedGap, Report
+from bidwitness.storage.sessions.report import (
+    JOIN_US,
+    Footage,
+    NotedGap,
+    Report,
+    camera_media,
+)
 from bidwitness.storage.sessions.reporting import known_until, session_report
 from bidwitness.words import (
     GapCause,
@@ -120,8 +126,7 @@ class Timeline:
 def lane_of(facts: StreamFacts) -> Lane:
     """Draw a stream's line: ranges of footage, and a cause for all that is missing. Pure."""
     footage = facts.footage
-    # A camera that never came has no picture, which is what is missing.
-    media = tuple(m for m in Medium if m is Medium.PICTURE or footage.has(m))
+    media = tuple(camera_media([footage]))
     missing: dict[Medium, list[tuple[Interval, GapCause]]] = {}
     ppm: dict[Medium, int] = {}
     for medium in media:

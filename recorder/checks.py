@@ -6,7 +6,7 @@ from bidwitness.recorder.loudness import SoundMeter
 from bidwitness.recorder.meters import LONG_GOP_MS, GopMeter, LossMeter, RateWatch
 from bidwitness.recorder.packets import Packet, Reception, SourceTrack
 from bidwitness.storage.spool.blob import US
-from bidwitness.words import StreamFault
+from bidwitness.words import Medium, StreamFault
 
 # The time in a camera's picture shows whole seconds: further off, it contradicts the record.
 CLOCK_OFF_US, CLOCK_WELL_US = 2 * US, US
@@ -42,12 +42,12 @@ class Checks:
         self._rates.begin()
         self._losses.begin()
         self._sound.begin(tracks)
-        self._hears = len(tracks) > 1
+        self._hears = any(track.medium is Medium.SOUND for track in tracks)
         self._heard_us = None
         self._clock_off = None
 
-    def take(self, packet: Packet, picture: int) -> None:
-        """Take a packet; ``picture`` is the place of the picture among the tracks."""
+    def take(self, packet: Packet, picture: int | None) -> None:
+        """Take a packet; ``picture`` is the place of the picture among the tracks, if it has one."""
         if packet.track == picture:
             self._gops.picture(packet.arrived_us, key=packet.key)
             self._rates.picture(packet.arrived_us)

@@ -39,22 +39,25 @@ class Meter:
     def __init__(self) -> None:
         self._pictures = 0
         self._bytes = 0
+        self._sees = True
         self._last: tuple[int, int, int] | None = None
 
-    def count(self, packet: Packet, picture: int) -> None:
-        """Take a packet; ``picture`` is the place of the picture among the tracks."""
+    def count(self, packet: Packet, picture: int | None) -> None:
+        """Take a packet; ``picture`` is the place of the picture among the tracks, if it has one."""
+        self._sees = picture is not None
         self._bytes += len(packet.data)
         if packet.track == picture:
             self._pictures += 1
 
     def read(self, now_us: int) -> tuple[int | None, int | None]:
-        """Give pictures in a hundred seconds and kilobits a second."""
+        """Give pictures in a hundred seconds (if there are any) and kilobits a second."""
         before, self._last = self._last, (now_us, self._pictures, self._bytes)
         if before is None or now_us <= before[0]:
             return None, None
         elapsed = now_us - before[0]
         pictures, size = self._pictures - before[1], self._bytes - before[2]
-        return pictures * 100 * US // elapsed, size * 8000 // elapsed
+        rate = pictures * 100 * US // elapsed if self._sees else None
+        return rate, size * 8000 // elapsed
 
 
 class Since:

@@ -1,6 +1,6 @@
 """What a camera gives, as values: tracks and packets. The seam that tests put a fake behind."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -51,6 +51,11 @@ class Reception:
     received: int
     lost: int
     jitter_us: int
+
+
+def picture_of(tracks: Sequence[SourceTrack]) -> int | None:
+    """Give the place of the picture among a source's tracks; none if it has sound alone."""
+    return next((i for i, track in enumerate(tracks) if track.medium is Medium.PICTURE), None)
 
 
 class SourceLost(CameraError):

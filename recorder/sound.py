@@ -65,6 +65,9 @@ class SoundTrack(Protocol):
     def spec(self, track: int) -> TrackSpec:
         """Describe the stored track."""
 
+    def length(self, data: bytes, duration: int) -> int:
+        """Give how many ticks a packet lasts; ``duration`` is what it says, or 0."""
+
     def push(self, data: bytes, dts: int, duration: int) -> Iterator[SoundChunk]:
         """Take a packet at ``dts``; give the chunks that are full."""
 
@@ -94,6 +97,9 @@ class CopiedTrack:
             *(track, Medium.SOUND, self._entry, self._rate, self._config),
             channels=self._channels,
         )
+
+    def length(self, data: bytes, duration: int) -> int:
+        return duration or self.usual
 
     def push(self, data: bytes, dts: int, duration: int) -> Iterator[SoundChunk]:
         duration = duration or self.usual
@@ -139,6 +145,9 @@ class FlacTrack:
     @property
     def _end(self) -> int:
         return self._start + len(self._held) // self._width
+
+    def length(self, data: bytes, duration: int) -> int:
+        return len(data) // self._width
 
     def push(self, data: bytes, dts: int, duration: int) -> Iterator[SoundChunk]:
         if self._held and dts - self._end > self._jitter:
@@ -241,11 +250,15 @@ def unkept_sound(tracks: tuple[SourceTrack, ...]) -> str | None:
     sounds = [track for track in tracks if track.medium is Medium.SOUND]
     if not sounds or any(can_keep(track) for track in sounds):
         return None
-    name = SOUND_NAMES.get(sounds[0].codec, sounds[0].codec)
     return (
-        f"The picture is recorded, the sound is not: it is {name}. Set the camera's sound to "
+        f"The picture is recorded, the sound is not: it is {name_of(sounds[0])}. Set the camera's sound to "
         "G.711, AAC, Opus or 16-bit PCM."
     )
+
+
+def name_of(track: SourceTrack) -> str:
+    """Give what people call a track's coding."""
+    return SOUND_NAMES.get(track.codec, track.codec)
 
 
 def keeper_of(track: SourceTrack) -> "FlacTrack | CopiedTrack | None":

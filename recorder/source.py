@@ -8,14 +8,14 @@ from bidwitness.clock import Clock
 from bidwitness.errors import CameraError
 from bidwitness.recorder.packets import Packet, Reception, SourceLost, SourceTrack
 from bidwitness.recorder.picture import ENTRIES
-from bidwitness.recorder.sound import can_keep
+from bidwitness.recorder.sound import can_keep, name_of
 from bidwitness.recorder.stamps import DecodeTimes
 from bidwitness.rtsp.stream import Ended, Offer, RtspStream, Silent, open_stream
 from bidwitness.rtsp.units import Track
 from bidwitness.words import GapCause, Medium
 
-# The picture comes first of the tracks that are chosen.
-_PICTURE = 0
+# The track that leads, the picture if there is one, comes first of those that are chosen.
+_LEADING = 0
 
 
 class RtspSource:
@@ -33,15 +33,16 @@ class RtspSource:
     def reception(self) -> Reception:
         """Say how packets come; for any thread."""
         stream = self._stream
-        return Reception(stream.received, stream.lost, stream.jitter_us(_PICTURE))
+        return Reception(stream.received, stream.lost, stream.jitter_us(_LEADING))
 
     def packets(self) -> Iterator[Packet]:
         """Give packets as they arrive. Ends by ``SourceLost`` with the gap's cause."""
-        times = DecodeTimes(self.tracks[_PICTURE])
+        leading = self.tracks[_LEADING]
+        times = DecodeTimes(leading) if leading.medium is Medium.PICTURE else None
         try:
             for unit in self._stream.units():
                 stamp = dts = unit.stamp
-                if unit.track == _PICTURE:
+                if times is not None and unit.track == _LEADING:
                     dts = times.of(unit)
                 yield Packet(
                     unit.track,
@@ -51,7 +52,7 @@ class RtspSource:
                     unit.duration,
                     unit.key,
                     unit.arrived_us,
-                    unit.camera_us if unit.track == _PICTURE else None,
+                    unit.camera_us if unit.track == _LEADING else None,
                 )
         except Silent:
             raise SourceLost(
@@ -82,7 +83,8 @@ class RtspOpener:
     def __call__(self, address: CameraAddress, *, with_sound: bool) -> RtspSource:
         """Connect, read the description, let the media flow.
 
-        Raises ``CameraError`` if there is no camera, no right login or no video; ``InvalidInput``
+        Raises ``CameraError`` if there is no camera, no right login or nothing that can be kept;
+        ``InvalidInput``
         for a place where no camera may be, no such stream, or a login that would go in clear.
         """
         host = resolve_camera(address, allow_loopback=self._allow_loopback)
@@ -100,20 +102,17 @@ class RtspOpener:
 def _choose(
     offers: Sequence[Offer], host: str, with_sound: bool
 ) -> tuple[list[int], tuple[SourceTrack, ...]]:
-    """Take the first picture, and the first sound that can be kept. Pure.
+    """Take the first picture, and the first sound that can be kept; or sound alone. Pure.
 
-    A sound that cannot is among the tracks all the same, so that it is known to be missing; its
-    packets are not asked for.
+    Beside a picture, a sound that cannot be kept is among the tracks all the same, so that it is
+    known to be missing; its packets are not asked for.
     """
     pictures = _of(offers, Medium.PICTURE)
     sounds = _of(offers, Medium.SOUND)
     if not pictures and sounds:
-        raise CameraError(
-            f"The source at {host} sends sound alone, which cannot be recorded yet: give the "
-            "address of a stream that has a picture too."
-        )
+        return _sound_alone(offers, sounds, host, with_sound)
     if not pictures:
-        raise CameraError(f"The camera at {host} answers, but not with video.")
+        raise CameraError(f"The camera at {host} answers, but with neither picture nor sound.")
     place, picture = pictures[0]
     if picture.codec not in ENTRIES:
         raise CameraError(
@@ -125,6 +124,28 @@ def _choose(
             return [place, sound_place], (picture, sound)
     unkept = tuple(sound for _, sound in sounds[:1]) if with_sound else ()
     return [place], (picture, *unkept)
+
+
+def _sound_alone(
+    offers: Sequence[Offer],
+    sounds: Sequence[tuple[int, SourceTrack]],
+    host: str,
+    with_sound: bool,
+) -> tuple[list[int], tuple[SourceTrack, ...]]:
+    if not with_sound:
+        # Else the same sound would be kept twice, and counted twice.
+        raise CameraError(
+            f"The sub-stream at {host} has sound alone, and sound is recorded from the main "
+            "stream: leave the sub-stream's address empty."
+        )
+    for place, sound in sounds:
+        if offers[place].readable and can_keep(sound):
+            return [place], (sound,)
+    name = name_of(sounds[0][1])
+    raise CameraError(
+        f"The source at {host} sends sound alone, and it is {name}, which cannot be kept: set it "
+        "to G.711, AAC, Opus or 16-bit PCM."
+    )
 
 
 def _of(offers: Sequence[Offer], medium: Medium) -> list[tuple[int, SourceTrack]]:

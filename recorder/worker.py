@@ -14,13 +14,21 @@ from bidwitness.errors import BidWitnessError, DamageFound
 from bidwitness.log import redact
 from bidwitness.recorder.anchor import ClockAnchor
 from bidwitness.recorder.attaching import downtime, lock_stream
+from bidwitness.recorder.back_off import back_off
 from bidwitness.recorder.checks import Checks
 from bidwitness.recorder.gaps import GapKeeper
 from bidwitness.recorder.marker import NotWanted
 from bidwitness.recorder.meters import Meter, Since
-from bidwitness.recorder.packets import OpenSource, Packet, PacketSource, SourceLost, SourceTrack
-from bidwitness.recorder.segmenter import Segmenter
+from bidwitness.recorder.packets import (
+    OpenSource,
+    Packet,
+    PacketSource,
+    SourceLost,
+    SourceTrack,
+    picture_of,
+)
 from bidwitness.recorder.sound import unkept_sound
+from bidwitness.recorder.sound_segmenter import AnySegmenter, segmenter_of
 from bidwitness.recorder.status import StreamState, faults_of
 from bidwitness.recorder.tapping import Tap, tapped
 from bidwitness.recorder.values import GapNote
@@ -33,12 +41,11 @@ from bidwitness.words import DEGRADING, GapCause, Health, Medium, StreamFault
 log = logging.getLogger(__name__)
 
 Got = TypeVar("Got")
-BACK_OFF_S = (1, 1, 2, 5, 10)
 HEALTHY_US = 60 * US
 CHANGE_US = 10 * US
 # After these the next connection, if there is to be one, is made without waiting.
 AT_ONCE = (GapCause.SOURCE_CHANGED, GapCause.CLOCK, GapCause.CLASSIFIED, GapCause.DISK)
-# No picture for so long, though sound may come: the camera has stopped.
+# No picture for so long, though its sound may come: the camera has stopped.
 PICTURE_STALL_US = 5 * US
 # The first picture of a connection may take longer: some cameras wait for a key frame.
 FIRST_PICTURE_US = 12 * US
@@ -59,11 +66,6 @@ class Desk:
     anchor: ClockAnchor
     segment_us: int
     tap: Tap | None = None
-
-
-def back_off(failures: int) -> int:
-    """Give the seconds to wait after so many failures in a row. Pure."""
-    return BACK_OFF_S[min(failures, len(BACK_OFF_S)) - 1] if failures > 0 else 0
 
 
 class StreamWorker:
@@ -89,7 +91,7 @@ class StreamWorker:
         # Steps of the clock that the keeper's and the sink's instants know of.
         self._stepped_us = desk.anchor.stepped_us
         self._sink: StreamSink | None = None
-        self._segmenter: Segmenter | None = None
+        self._segmenter: AnySegmenter | None = None
         self._source: PacketSource | None = None
         self._connected = False
         self._had_sound = False
@@ -191,7 +193,7 @@ class StreamWorker:
         self._had_sound |= any(track.medium is Medium.SOUND for track in source.tracks)
         self._follow_clock()
         try:
-            segmenter = self._segmenter = Segmenter(
+            segmenter = self._segmenter = segmenter_of(
                 wanted.stream_id,
                 source.tracks,
                 sink,
@@ -212,9 +214,11 @@ class StreamWorker:
             source.close()
 
     def _record(
-        self, source: PacketSource, segmenter: Segmenter, tap: Callable[[Packet], None]
+        self, source: PacketSource, segmenter: AnySegmenter, tap: Callable[[Packet], None]
     ) -> None:
-        picture = next(i for i, t in enumerate(source.tracks) if t.medium is Medium.PICTURE)
+        picture = picture_of(source.tracks)
+        # A source without a picture is led by its sound.
+        leading = picture or 0
         steps = self._anchor.steps
         picture_us = self._clock.monotonic_us() + FIRST_PICTURE_US - PICTURE_STALL_US
         noted = False
@@ -226,7 +230,7 @@ class StreamWorker:
                 segmenter.push(packet)
                 self._meter.count(packet, picture)
                 self._checks.take(packet, picture)
-                if packet.track == picture:
+                if packet.track == leading:
                     self._look_at_the_disk()
                     picture_us = packet.arrived_us
                     noted = noted or self._note_start(segmenter)
@@ -258,7 +262,7 @@ class StreamWorker:
         at_us = monotonic_us + self._anchor.utc_minus_monotonic
         return self._wanted.classified_until(at_us) is not None
 
-    def _note_start(self, segmenter: Segmenter) -> bool:
+    def _note_start(self, segmenter: AnySegmenter) -> bool:
         """Close the gap, once the run's first instant is known for good."""
         if segmenter.started_us is None:
             return False

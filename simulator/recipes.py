@@ -30,9 +30,16 @@ class SoundRecipe:
 
 Recipe = PictureRecipe | SoundRecipe
 
+_UNSEEN_SIZE, _UNSEEN_RATE = (320, 192), 50_000
+
 
 def picture_recipe(spec: CameraSpec, role: StreamRole) -> PictureRecipe:
-    """Give what a stream's picture is encoded from."""
+    """Give what a stream's picture is encoded from.
+
+    Of a camera with sound alone it is a small one that nobody is sent: it only keeps the time.
+    """
+    if spec.sound_only:
+        return PictureRecipe("", Codec.H264, *_UNSEEN_SIZE, _UNSEEN_RATE, FPS, b_frames=0)
     width, height = spec.size(role)
     return PictureRecipe(
         title=spec.title or spec.name,

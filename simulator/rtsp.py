@@ -276,7 +276,7 @@ class Connection(asyncio.Protocol):
         if track is None:
             if len(stream.tracks) > 1:
                 return 459, {}, b""
-            track = 0
+            track = stream.tracks[0]
         free = 2 * len(session.pairs) if session else 0
         chosen = wire.choose_transport(request.headers.get("transport", ""), free)
         if chosen is None or (session and session.tcp != chosen.tcp):

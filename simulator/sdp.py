@@ -35,6 +35,8 @@ def describe(stream: ServedStream, host: str) -> str:
 
 
 def _picture(stream: ServedStream) -> Iterator[str]:
+    if stream.spec.sound_only:
+        return
     header = stream.picture.header
     sets = [bytes.fromhex(text) for text in header["sets"]]
     declared = stream.spec.sets is not Sets.IN_BAND

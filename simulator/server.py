@@ -211,10 +211,11 @@ class Simulator:
         for role in StreamRole:
             stream = self._streams[f"{spec.name}/{role.value}"]
             header = stream.picture.header
+            seen = not spec.sound_only
             state[role.value] = {
-                "codec": header["codec"],
-                "width": header["width"],
-                "height": header["height"],
+                "codec": header["codec"] if seen else None,
+                "width": header["width"] if seen else 0,
+                "height": header["height"] if seen else 0,
                 "sound": spec.sound_of(role).value,
                 "viewers": len(stream.viewers),
                 "plays_total": stream.plays,

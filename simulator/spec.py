@@ -74,8 +74,8 @@ class CameraSpec:
     title and picture share one encoded loop. ``report_delay`` is how many seconds after PLAY
     the first RTCP sender report comes. ``wrap_seconds``: when, after the start, the 32 bits of
     the picture's RTP timestamp begin anew (0: by chance, within 13 hours). ``declared_fps`` is
-    what the description and the parameter sets say, whatever is sent. Empty ``user`` means
-    no password.
+    what the description and the parameter sets say, whatever is sent. ``sound_only``: there is no
+    picture, as of a microphone or a telephone line's recorder. Empty ``user`` means no password.
 
     Raises ``InvalidInput`` for a value that cannot be served.
     """
@@ -101,6 +101,7 @@ class CameraSpec:
     wrap_seconds: int = 0
     declared_fps: int = FPS
     sets: Sets = Sets.BOTH
+    sound_only: bool = False
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -120,6 +121,8 @@ class CameraSpec:
             raise _wrong("report_delay", "use 0 to 60 seconds")
         if not 0 <= self.wrap_seconds <= 3600:
             raise _wrong("wrap_seconds", "use 0 to 3600")
+        if self.sound_only and (self.sound is Sound.NONE or not self.sub_sound):
+            raise _wrong("sound_only", "it needs a sound, in both streams")
         if not 1 <= self.declared_fps <= 120:
             raise _wrong("declared_fps", "use 1 to 120")
 

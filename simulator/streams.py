@@ -122,6 +122,8 @@ class ServedStream:
 
     @property
     def tracks(self) -> tuple[int, ...]:
+        if self.spec.sound_only:
+            return (SOUND,)
         return (PICTURE, SOUND) if self.sound else (PICTURE,)
 
     def rate(self, track: int) -> int:
@@ -200,7 +202,8 @@ class ServedStream:
         for viewer in going:
             if frame >= viewer.next_report:
                 self._send_reports(viewer, frame, now)
-        self._send_picture(frame, index, going, now)
+        if not self.spec.sound_only:
+            self._send_picture(frame, index, going, now)
         if self.sound and not self.faults.get(FaultKind.SILENT, now):
             self._send_sound(self.sound, frame, going, now)
         for viewer in going:

@@ -42,6 +42,12 @@ class ApiClient:
     def patch(self, path: str, body: Mapping[str, Any]) -> Any:
         return self._send("PATCH", path, json=dict(body))
 
+    def put(self, path: str, body: Mapping[str, Any]) -> Any:
+        return self._send("PUT", path, json=dict(body))
+
+    def delete(self, path: str) -> None:
+        self._send("DELETE", path)
+
     def all(self, path: str, **query: str | int) -> list[dict[str, Any]]:
         """Give the items of every page."""
         items: list[dict[str, Any]] = []

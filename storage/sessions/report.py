@@ -156,9 +156,13 @@ def _causes(
 
 
 def camera_media(streams: Iterable[Footage]) -> list[Medium]:
-    """Give the media that a camera is to record: always the picture."""
+    """Give the media that a camera is to record: the picture, unless it has sound alone.
+
+    Of one that was never seen a picture is missing, as far as anybody knows.
+    """
     known = list(streams)
-    return [m for m in Medium if m == Medium.PICTURE or any(s.has(m) for s in known)]
+    found = [medium for medium in Medium if any(stream.has(medium) for stream in known)]
+    return found or [Medium.PICTURE]
 
 
 def report_json(report: Report) -> dict[str, object]:

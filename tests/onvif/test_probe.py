@@ -21,6 +21,7 @@ def cameras() -> Iterator[RunningSimulator]:
         small_camera("guarded", user="op", password=PASSWORD, sound="alaw"),
         small_camera("open", sound="none"),
         small_camera("odd", codec="mjpeg", sound="g726"),
+        small_camera("phone", sound="aac", sound_only=True),
     ]
     with running_simulator(specs) as simulator:
         yield simulator
@@ -49,6 +50,14 @@ def test_what_cannot_be_kept_or_played_is_said(cameras: RunningSimulator) -> Non
     picture, sound = found.messages
     assert "MJPEG is recorded as it is, but no browser plays it" in picture
     assert "its sound is G.726, which cannot be kept. Set the camera's sound to G.711" in sound
+
+
+def test_sound_alone_is_found_as_such(cameras: RunningSimulator) -> None:
+    found = probe.probe_camera(parse_camera_address(cameras.url("phone")), allow_loopback=True)
+    (stream,) = found.streams
+    assert (stream.codec, stream.sound, stream.width, stream.fps) == (None, "AAC", 0, None)
+    (message,) = found.messages
+    assert "sound alone, without a picture" in message and found.browser_playable
 
 
 def test_each_way_to_fail_has_one_clear_message(cameras: RunningSimulator) -> None:

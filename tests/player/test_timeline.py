@@ -8,7 +8,7 @@ from bidwitness.intervals import Interval, intersect, subtract, total, union
 from bidwitness.player.timeline import Lane, StreamFacts, lane_of, session_timeline
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import Event, Marker, StreamStatus
-from bidwitness.storage.sessions.report import Footage, NotedGap
+from bidwitness.storage.sessions.report import Footage, NotedGap, camera_media
 from bidwitness.words import GapCause, Health, MarkerAudience, Medium, Outcome, Role, StreamRole
 
 BOTH = frozenset({Medium.PICTURE, Medium.SOUND})
@@ -70,6 +70,21 @@ def test_a_camera_that_never_came_lacks_its_picture() -> None:
     lane = lane_of(facts(Footage("s", (Interval(0, 50),))))
     assert lane.media == (Medium.PICTURE,)
     assert [(gap.interval, gap.cause) for gap in lane.gaps] == [(Interval(0, 50), GapCause.UNKNOWN)]
+
+
+def test_of_sound_alone_no_picture_is_missing() -> None:
+    heard = frozenset({Medium.SOUND})
+    gap = NotedGap(Interval(40 * SECOND, 60 * SECOND), GapCause.STALL)
+    parts = ((Interval(0, 40 * SECOND), heard), (Interval(60 * SECOND, 100 * SECOND), heard))
+    footage = Footage("s", (Interval(0, 100 * SECOND),), parts, (gap,), heard)
+    lane = lane_of(facts(footage))
+    assert lane.media == (Medium.SOUND,) and lane.coverage_ppm == {Medium.SOUND: 800_000}
+    assert [(g.interval, g.cause, g.medium) for g in lane.gaps] == [
+        (gap.interval, GapCause.STALL, None)
+    ]
+    assert camera_media([footage]) == [Medium.SOUND]
+    assert camera_media([footage, Footage("t", (), media=SEEN)]) == [Medium.PICTURE, Medium.SOUND]
+    assert camera_media([Footage("u", ())]) == [Medium.PICTURE]
 
 
 intervals = st.builds(

@@ -13,9 +13,10 @@ from support.fake_source import FakeCamera, FakeSource, during
 from bidwitness.addresses import CameraAddress, parse_camera_address
 from bidwitness.errors import CameraError, InvalidInput
 from bidwitness.recorder.anchor import ClockAnchor
+from bidwitness.recorder.back_off import back_off
 from bidwitness.recorder.packets import Packet, PacketSource
 from bidwitness.recorder.status import StreamState
-from bidwitness.recorder.worker import Desk, StreamWorker, back_off
+from bidwitness.recorder.worker import Desk, StreamWorker
 from bidwitness.recorder.writer import VolumeWriter
 from bidwitness.storage.spool.files import SystemFiles
 from bidwitness.storage.wanted import WantedStream

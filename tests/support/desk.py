@@ -9,7 +9,7 @@ from support.clock import FakeClock
 from support.fake_source import START_US as FIRST_ARRIVAL
 
 from bidwitness.recorder.packets import Packet, SourceTrack
-from bidwitness.recorder.segmenter import Segmenter
+from bidwitness.recorder.sound_segmenter import AnySegmenter, segmenter_of
 from bidwitness.recorder.writer import StreamSink, VolumeWriter
 from bidwitness.storage.evidence.records import GapFacts, SegmentFacts
 from bidwitness.storage.media.boxes import read_fragment, split_pieces
@@ -66,8 +66,8 @@ class Desk:
         segment_s: float = 4,
         sound_wanted: bool = True,
         missing: GapCause | None = None,
-    ) -> Segmenter:
-        return Segmenter(
+    ) -> AnySegmenter:
+        return segmenter_of(
             STREAM,
             tracks,
             self.sink,
@@ -77,7 +77,7 @@ class Desk:
             missing=missing,
         )
 
-    def play(self, segmenter: Segmenter, packets: list[Packet], every_us: int = 200_000) -> None:
+    def play(self, segmenter: AnySegmenter, packets: list[Packet], every_us: int = 200_000) -> None:
         """Push packets at their times; the writer works as often as its thread would."""
         worked = self.clock.monotonic_us()
         for packet in packets:
@@ -87,7 +87,7 @@ class Desk:
                 worked = self.clock.monotonic_us()
                 self.writer.work()
 
-    def finish(self, segmenter: Segmenter) -> None:
+    def finish(self, segmenter: AnySegmenter) -> None:
         segmenter.finish()
         self.writer.work(sync=True)
 
@@ -138,6 +138,13 @@ class Left:
             pieces = list(split_pieces([path.read_bytes()]))
             out += b"".join(piece.data for piece in pieces[1 if out else 0 :])
         return out
+
+    @staticmethod
+    def fragments_in(path: Path) -> list[tuple[int, int]]:
+        """(decode time, duration) of every fragment of a file, in order."""
+        pieces = split_pieces([path.read_bytes()])
+        found = [read_fragment(piece.data) for piece in pieces if not piece.is_init]
+        return [(f.dts, f.duration) for f in found]
 
     def fragments_of(self, track: int) -> list[tuple[int, int]]:
         """(decode time, duration) of every fragment of a track, in order."""

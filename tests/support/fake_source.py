@@ -17,7 +17,10 @@ START_US = 5_000_000
 
 @dataclass(frozen=True)
 class FakeCamera:
-    """What it sends: ``seconds`` of numbered pictures, and of a tone as 20 ms packets."""
+    """What it sends: ``seconds`` of numbered pictures, and of a tone as 20 ms packets.
+
+    ``alone``: there is no picture.
+    """
 
     seconds: int = 10
     codec: str = "h264"
@@ -26,19 +29,23 @@ class FakeCamera:
     sound: str | None = g711.ALAW
     first_stamp: int = 1_000_000
     reports_after: int | None = 50
+    alone: bool = False
 
     @property
     def tracks(self) -> tuple[SourceTrack, ...]:
         picture = SourceTrack(Medium.PICTURE, self.codec, 90_000)
+        before = () if self.alone else (picture,)
         if self.sound == "aac":
             config, _ = aac_packets()
-            return picture, SourceTrack(Medium.SOUND, "aac", 16_000, config, 1)
+            return *before, SourceTrack(Medium.SOUND, "aac", 16_000, config, 1)
         if self.sound:
-            return picture, SourceTrack(Medium.SOUND, self.sound, 8000, b"", 1)
-        return (picture,)
+            return *before, SourceTrack(Medium.SOUND, self.sound, 8000, b"", 1)
+        return before
 
     def packets(self) -> list[Packet]:
         """Give all packets in the order of their arrival, the camera's UTC equal to arrival."""
+        if self.alone:
+            return list(self._sound_packets())
         frames = self.seconds * 25
         clip = make_clip(self.codec, frames, self.gop, self.b_frames)
         out = [
@@ -57,12 +64,15 @@ class FakeCamera:
         return 1_600_000_000_000_000 + at_us if known else None
 
     def _sound_packets(self) -> Iterator[Packet]:
+        place = 0 if self.alone else 1
         if self.sound == "aac":
             _, frames = aac_packets(self.seconds)
             first = self.first_stamp * 16_000 // 90_000
             for number, data in enumerate(frames):
                 stamp = first + number * 1024
-                yield Packet(1, data, stamp, stamp, 1024, True, START_US + number * 64_000 + 5_000)
+                yield Packet(
+                    place, data, stamp, stamp, 1024, True, START_US + number * 64_000 + 5_000
+                )
         elif self.sound:
             first = self.first_stamp * 8000 // 90_000
             data = self.sound_bytes()
@@ -70,7 +80,7 @@ class FakeCamera:
                 stamp = first + number * SOUND_PACKET
                 block = data[number * SOUND_PACKET : (number + 1) * SOUND_PACKET]
                 arrived = START_US + number * 20_000 + 21_000
-                yield Packet(1, block, stamp, stamp, SOUND_PACKET, True, arrived)
+                yield Packet(place, block, stamp, stamp, SOUND_PACKET, True, arrived)
 
     def sound_bytes(self) -> bytes:
         """Give the G.711 that is sent, with some of µ-law's negative zeros in it."""

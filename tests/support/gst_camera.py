@@ -87,6 +87,7 @@ def _camera(spec: CameraSpec, cache: Path) -> dict[str, Any]:
         streams[role.value] = {
             "picture": str(loop_path(picture, cache)),
             "sound": str(loop_path(sound, cache)) if sound else None,
+            "sound_only": spec.sound_only,
         }
     return {
         "name": spec.name,

@@ -60,15 +60,16 @@ class Feeder:
 
     def _push(self, element: Any, gone: threading.Event) -> None:
         video, audio = element.get_by_name("video"), element.get_by_name("audio")
+        leading = video or audio
         # Running time is known once the pipeline plays and has a clock.
-        while not (clock := video.get_clock()) or not video.get_base_time():
+        while not (clock := leading.get_clock()) or not leading.get_base_time():
             if gone.wait(0.005):
                 return
-        utc_at_zero = self._utc_of(clock) + video.get_base_time() // 1000
+        utc_at_zero = self._utc_of(clock) + leading.get_base_time() // 1000
         frame = self._genlock.frame_now() + 1
         while not gone.wait(max(self._genlock.wait_us(frame), 0) / 1e6):
             at_us = self._genlock.instant_us(frame) - utc_at_zero
-            sent = self._emit(video, self._unit(frame), at_us, FRAME_US)
+            sent = not video or self._emit(video, self._unit(frame), at_us, FRAME_US)
             if audio and self._sound:
                 sent = self._push_sound(audio, self._sound, frame, utc_at_zero) and sent
             if not sent:
@@ -123,10 +124,12 @@ def _report_when_taken(_pipeline: Any, element: Any) -> None:
         element.set_property("rtcp-sync-send-time", False)
 
 
-def launch_line(picture: Loop, sound: Loop | None) -> str:
-    """Give the pipeline that GStreamer builds for a stream."""
+def launch_line(picture: Loop | None, sound: Loop | None) -> str:
+    """Give the pipeline that GStreamer builds for a stream; ``picture``: if it has one."""
     line = "( appsrc name=video is-live=true format=time "
-    if picture.header["codec"] == "mjpeg":
+    if picture is None:
+        line = "( "
+    elif picture.header["codec"] == "mjpeg":
         size = f"width={picture.header['width']},height={picture.header['height']}"
         line += f'caps="image/jpeg,framerate={FPS}/1,{size}" ! rtpjpegpay name=pay0 pt=26 '
     else:
@@ -142,7 +145,7 @@ def launch_line(picture: Loop, sound: Loop | None) -> str:
         length = " min-ptime=20000000 max-ptime=20000000" if pay in _TIMED else ""
         line += (
             f'appsrc name=audio is-live=true format=time caps="{caps}" '
-            f"! {pay} name=pay1 pt={kind}{length} "
+            f"! {pay} name={'pay1' if picture else 'pay0'} pt={kind}{length} "
         )
     return line + ")"
 
@@ -187,7 +190,7 @@ def serve(config: dict[str, Any]) -> dict[str, Any]:
             sound = load_loop(Path(files["sound"])) if files["sound"] else None
             assert picture is not None, files
             factory = GstRtspServer.RTSPMediaFactory()
-            factory.set_launch(launch_line(picture, sound))
+            factory.set_launch(launch_line(None if files["sound_only"] else picture, sound))
             factory.set_shared(True)
             if asks:
                 factory.add_role_from_structure(

@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import type { Medium, Playback, PlaybackStream, RoomCamera, Timeline } from '../src/api/types';
-import { camerasOf, copyOf, joined, pictureGaps, pictureOf, soundOf } from '../src/player/cameras';
+import {
+  camerasOf,
+  copyOf,
+  joined,
+  pictureGaps,
+  pictureOf,
+  soundAloneOf,
+  soundOf,
+} from '../src/player/cameras';
 import { bestColumns } from '../src/player/grid';
 import { commandOf } from '../src/player/keyboard';
 import * as layout from '../src/wall/layout';
@@ -43,6 +51,13 @@ describe('the stream of a tile', () => {
 
   test('has its sound from the stream that carries it', () => {
     expect(soundOf(camera!)?.stream_id).toBe('a-main');
+  });
+
+  test('is the sound where there is no picture, and only there', () => {
+    expect(soundAloneOf(camera!)).toBeNull();
+    const [phone] = camerasOf(playback({ ...stream('p-main', 'main'), tracks: ['sound'] }), null);
+    expect(pictureOf(phone!, 'auto', true, any)).toBeNull();
+    expect(soundAloneOf(phone!)?.stream_id).toBe('p-main');
   });
 });
 

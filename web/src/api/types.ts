@@ -175,7 +175,8 @@ export interface FoundDevice {
 export interface ProbedStream {
   url: string;
   role: StreamRole;
-  codec: string;
+  /** Null: the source has sound alone. */
+  codec: string | null;
   width: number;
   height: number;
   fps: number | null;

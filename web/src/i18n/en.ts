@@ -113,6 +113,8 @@ export const en: Dictionary = {
     unplayable: 'This browser cannot play this video coding',
     unplayableCodec: (codec) => `This browser cannot play ${codec}`,
     soundOnly: 'This camera has no picture',
+    soundAlone: 'Sound alone, no picture',
+    levelUnknown: 'Level unknown',
     drift: (ms) => `off by ${ms} ms`,
   },
   wall: {

@@ -111,6 +111,8 @@ export const zh = {
     unplayable: '此浏览器无法播放该视频编码',
     unplayableCodec: (codec: string) => `此浏览器无法播放 ${codec}`,
     soundOnly: '此机位没有图像',
+    soundAlone: '只有声音，没有图像',
+    levelUnknown: '电平未知',
     drift: (ms: number) => `偏差 ${ms} ms`,
   },
   wall: {

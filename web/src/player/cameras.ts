@@ -55,6 +55,13 @@ export function pictureOf(
   return pictures.sort((a, b) => rank(a) - rank(b))[0] ?? null;
 }
 
+/** The stream of a camera that gives sound alone (or of which only the sound is permitted), or null. */
+export function soundAloneOf(camera: PlayedCamera): PlaybackStream | null {
+  return camera.streams.some((stream) => stream.tracks.includes('picture'))
+    ? null
+    : soundOf(camera);
+}
+
 export function soundOf(camera: PlayedCamera): PlaybackStream | null {
   return camera.streams.find((stream) => stream.tracks.includes('sound')) ?? null;
 }

@@ -215,6 +215,7 @@ export class Tile {
     while (!this.#closed && wanted() && performance.now() < until) {
       await new Promise((resolve) => requestAnimationFrame(resolve));
       if (this.media.seeking || this.media.readyState < 2) continue;
+      if (!(this.media instanceof HTMLVideoElement)) return;
       seeked ??= performance.now();
       const early = target - (this.painted ?? -Infinity);
       const there = early > -0.002 && early < this.grid.seconds * 1.2;

@@ -3,7 +3,7 @@
 import { untrack } from 'svelte';
 import { playlistUrl, thumbnailsOf } from '../api/client';
 import type { Interval, Micros, Playback, PlaybackStream, Timeline } from '../api/types';
-import { beginning, camerasOf, copyOf, pictureOf, soundOf } from '../player/cameras';
+import { beginning, camerasOf, copyOf, pictureOf, soundAloneOf, soundOf } from '../player/cameras';
 import type { PlayedCamera, Quality } from '../player/cameras';
 import { Replay, SOUND_MAX_RATE } from '../player/replay';
 import { SOUND } from '../player/sync';
@@ -18,11 +18,13 @@ function canPlay(mime: string): boolean {
 }
 
 /** Called with an element when it is there; gives what to do when it goes. */
-type Attachment = (video: HTMLVideoElement) => () => void;
+type Attachment = (media: HTMLMediaElement) => () => void;
 
 export interface Shown {
   camera: PlayedCamera;
   stream: PlaybackStream | null;
+  /** It has no picture: the tile shows its level. */
+  soundAlone: boolean;
   number: number;
 }
 
@@ -76,7 +78,8 @@ export class Stage {
     return this.cameras
       .map((camera, index) => ({
         camera,
-        stream: pictureOf(camera, this.quality, alone, canPlay),
+        stream: pictureOf(camera, this.quality, alone, canPlay) ?? soundAloneOf(camera),
+        soundAlone: soundAloneOf(camera) !== null,
         number: index + 1,
       }))
       .filter(({ camera }) => this.alone === null || camera.key === this.alone);
@@ -86,8 +89,11 @@ export class Stage {
     () => this.cameras.find((camera) => camera.key === this.soundKey) ?? null,
   );
 
-  readonly withPicture: number = $derived(
-    Object.values(this.views).filter((view) => view.kind === 'picture').length,
+  readonly withPicture: number = $derived.by(
+    () =>
+      this.cameras.filter(
+        (camera) => this.views[camera.key]?.kind === 'picture' && soundAloneOf(camera) === null,
+      ).length,
   );
 
   close(): void {
@@ -130,11 +136,12 @@ export class Stage {
     return known;
   }
 
-  #attach({ camera, stream }: Shown): Attachment {
-    return (video) => {
+  #attach({ camera, stream, soundAlone }: Shown): Attachment {
+    return (media) => {
       if (!stream) return () => {};
-      const url = playlistUrl(this.playback.id, stream.stream_id, 'picture');
-      const tile = new Tile(video, url, this.replay.clock.time());
+      const url = playlistUrl(this.playback.id, stream.stream_id, soundAlone ? 'sound' : 'picture');
+      const tuning = soundAlone ? SOUND : undefined;
+      const tile = new Tile(media, url, this.replay.clock.time(), tuning);
       this.replay.add(camera.key, tile);
       this.replay.focus = untrack(() => this.focus);
       tile.open();
