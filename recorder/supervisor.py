@@ -23,6 +23,7 @@ from bidwitness.recorder.status import StreamState, decode_states
 from bidwitness.recorder.wanted_copy import encode_wanted, load_wanted, save_wanted
 from bidwitness.serve import HEALTHY_US, restart_delay
 from bidwitness.storage.wanted import WantedStream
+from bidwitness.words import GapCause, Health
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,10 @@ FIRST_ANSWER_S = 3.0
 ALONE = (
     "This stream has brought its recording process down twice. It has a process of its own now; "
     "the camera's firmware or settings should be looked at."
+)
+UNSTARTED = (
+    "The recorder has no process for this stream: the machine is out of memory, processes or file "
+    "handles. It tries again."
 )
 
 Provider = Callable[[], Sequence[WantedStream]]
@@ -56,6 +61,8 @@ class WorkerHandle:
         self._reader: threading.Thread | None = None
         self._sent = ""
         self.crashes = 0
+        # How often in a row the machine had no process for it.
+        self.refused = 0
         self.started_us = 0
         self.start_after_us = 0
 
@@ -68,19 +75,48 @@ class WorkerHandle:
         """Whether it has ended by itself and ``note_death`` was not told yet."""
         return self._process is not None and self._process.poll() is not None
 
-    def start(self, now_us: int) -> None:
+    def start(self, now_us: int) -> bool:
+        """Start it, and say whether there is a process: a machine may be out of what it takes."""
+        try:
+            self._start()
+        except (OSError, RuntimeError) as error:
+            # A thread that cannot be had is a RuntimeError. Nothing half begun may stay.
+            self._abandon()
+            self.refused += 1
+            delay = restart_delay(self.refused)
+            self.start_after_us = now_us + delay * 1_000_000
+            facts = {"error": str(error), "in_seconds": delay}
+            log.error("a recording worker cannot be started; trying again", extra={"facts": facts})
+            return False
+        self.refused = 0
+        self.started_us = now_us
+        return True
+
+    def _start(self) -> None:
         note = self._note = TemporaryFile(buffering=0)  # noqa: SIM115  # it lives as long as the process
-        self._process = subprocess.Popen(
+        process = self._process = subprocess.Popen(
             [*self._command, str(note.fileno())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=(note.fileno(),),
             text=True,
         )
-        self.started_us = now_us
         self._sent = ""
-        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
-        self._reader.start()
+        reader = threading.Thread(target=self._read, args=(process,), daemon=True)
+        reader.start()
+        self._reader = reader
+
+    def _abandon(self) -> None:
+        """Take back a start that failed half way."""
+        self._reader = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._close_pipes()
+            self._process = None
+        if self._note is not None:
+            self._note.close()
+            self._note = None
 
     def send(self, streams: Sequence[WantedStream]) -> None:
         """Tell the worker what it is to pull, if that has changed."""
@@ -226,8 +262,23 @@ class RecorderSupervisor:
             if not worker.alive:
                 if now < worker.start_after_us:
                     continue
-                worker.start(now)
+                if not worker.start(now):
+                    self._say_unstarted(streams)
+                    continue
             worker.send([by_id[stream] for stream in streams])
+
+    def _say_unstarted(self, streams: Sequence[str]) -> None:
+        """What the last worker said of them is not true any more."""
+        now = self._clock.utc_us()
+        states = []
+        for stream in streams:
+            before = self._states.get(stream)
+            if before is not None and before.message == UNSTARTED:
+                continue
+            last = before.last_us if before is not None else None
+            down = StreamState(stream, Health.OFFLINE, GapCause.RECORDER_DOWN, now, last)
+            states.append(replace(down, message=UNSTARTED))
+        self._take_states(states)
 
     def _bury(self, now: int) -> None:
         """See who died, and of whom."""
@@ -257,11 +308,12 @@ class RecorderSupervisor:
         """Ask what is wanted; if nobody answers, stay with the last answer, from disk if need be."""
         try:
             fresh = tuple(self._provider())
-        except IndexUnavailable as error:
+        except (IndexUnavailable, OSError) as error:
+            # Out of file handles the index is as far away as it is when it is gone.
             if not self._index_away:
                 log.error(
                     "the index is away; recording goes on as last wanted",
-                    extra={"facts": {"error": error.detail}},
+                    extra={"facts": {"error": str(error)}},
                 )
             self._index_away = True
             if self._wanted is None:
@@ -275,8 +327,8 @@ class RecorderSupervisor:
     def _from_disk(self) -> tuple[WantedStream, ...]:
         try:
             return load_wanted(self._copy) or ()
-        except DamageFound as error:
-            log.error("no wanted state", extra={"facts": {"error": error.detail}})
+        except (DamageFound, OSError) as error:
+            log.error("no wanted state", extra={"facts": {"error": str(error)}})
             return ()
 
     def _take_states(self, states: list[StreamState]) -> None:

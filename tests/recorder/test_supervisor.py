@@ -1,24 +1,30 @@
 """The supervisor: who pulls what, what happens without an index, and after a worker's death."""
 
+import errno
 import os
+import resource
 import signal
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.clock import FakeClock
 from support.wait import wait_until
 
 from bidwitness.clock import SystemClock
 from bidwitness.errors import DamageFound, IndexUnavailable
 from bidwitness.recorder.assignment import assign
 from bidwitness.recorder.status import StreamState, decode_states, encode_states
-from bidwitness.recorder.supervisor import RecorderSupervisor
+from bidwitness.recorder.supervisor import UNSTARTED, RecorderSupervisor
 from bidwitness.recorder.wanted_copy import decode_wanted, encode_wanted, load_wanted, save_wanted
 from bidwitness.storage.wanted import WantedStream
 from bidwitness.words import GapCause, Health, StreamRole
+
+US = 1_000_000
 
 STREAM = WantedStream(
     stream_id="s1",
@@ -144,6 +150,84 @@ def test_without_an_index_the_last_state_goes_on_even_after_a_restart(tmp_path: 
     wait_until(lambda: pid_of(second, "s2") is not None, 10, "the new stream")
     assert pid_of(second, "s1") is None
     stop(second)
+
+
+class HandlesGone:
+    """Takes the test process's file handles away while it is entered."""
+
+    def __enter__(self) -> None:
+        self._limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, self._limits[1]))
+
+    def __exit__(self, *_: object) -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, self._limits)
+
+
+def test_without_file_handles_a_worker_waits_and_comes_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = FakeClock()
+    supervisor = RecorderSupervisor(Index(STREAM), ECHO, tmp_path / "wanted.json", clock)
+    supervisor.learn()
+    refused = []
+    for _ in range(40):
+        caplog.clear()
+        with HandlesGone():
+            supervisor.look()
+        refused.append("cannot be started" in caplog.text)
+        clock.advance(US // 2)
+    # At once, then after 1, 1, 2, 5 and 10 s.
+    assert [number / 2 for number, said in enumerate(refused) if said] == [0, 1, 2, 4, 9, 19]
+    (state,) = supervisor.states()
+    assert (state.state, state.cause) == (Health.OFFLINE, GapCause.RECORDER_DOWN)
+    assert state.message == UNSTARTED and state.since_us < clock.utc_us() - 15 * US
+    clock.advance(10 * US)
+    wait_until(lambda: pid_of(supervisor, "s1") is not None, 10, "a worker")
+    wait_until(lambda: is_well(supervisor), 10, "the worker's own word")
+    stop(supervisor)
+
+
+def open_handles() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def is_well(supervisor: RecorderSupervisor) -> bool:
+    supervisor.look()
+    return [state.state for state in supervisor.states()] == [Health.OK]
+
+
+def test_a_worker_that_gets_no_thread_to_hear_it_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock()
+    supervisor = RecorderSupervisor(Index(STREAM), ECHO, tmp_path / "wanted.json", clock)
+    supervisor.learn()
+    before = open_handles()
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        supervisor.look()
+    assert open_handles() == before
+    clock.advance(US)
+    wait_until(lambda: is_well(supervisor), 10, "the worker")
+    stop(supervisor)
+
+
+def test_an_index_that_cannot_be_opened_for_want_of_handles_ends_nothing(tmp_path: Path) -> None:
+    index = Index(STREAM)
+    supervisor = a_supervisor(index, tmp_path)
+    supervisor.learn()
+
+    def no_handles() -> tuple[WantedStream, ...]:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    starved = RecorderSupervisor(no_handles, ECHO, tmp_path / "wanted.json", SystemClock())
+    starved.learn()
+    wait_until(lambda: pid_of(starved, "s1") is not None, 10, "the stream as last wanted")
+    stop(starved)
 
 
 def test_workers_end_when_the_supervisor_does(tmp_path: Path) -> None:
