@@ -1,6 +1,5 @@
 """Cameras: added, changed, tried out. Passwords go in and never come out."""
 
-import logging
 from dataclasses import asdict
 from typing import Annotated
 
@@ -14,10 +13,10 @@ from bidwitness.addresses import (
     CameraAddress,
     parse_camera_address,
     parse_device_address,
-    resolve_camera,
 )
 from bidwitness.api.deps import Admin, CurrentUser, Parts, ThePartsOf, require_role
 from bidwitness.api.describing import StreamAnswer, describe_streams
+from bidwitness.api.dialling import check_places, refuse_if_classified
 from bidwitness.api.schemas import (
     MAX_LIMIT,
     Answer,
@@ -32,15 +31,13 @@ from bidwitness.api.schemas import (
     cursor_of,
     place_of,
 )
-from bidwitness.errors import CameraError, InvalidInput
+from bidwitness.errors import InvalidInput
 from bidwitness.log import redact
 from bidwitness.onvif import probe as probing
 from bidwitness.onvif.devices import choose_profiles
 from bidwitness.storage import cameras as business
 from bidwitness.storage.index.models import Camera, Stream
 from bidwitness.words import RecordMode, Role, StreamRole
-
-logger = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/cameras", tags=["cameras"])
 
@@ -205,7 +202,7 @@ def camera(camera_id: IdPath, user: Admin, parts: ThePartsOf) -> CameraAnswer:
 def create(body: NewCamera, user: Admin, parts: ThePartsOf) -> CameraAnswer:
     """Add a camera by its stream addresses, or an ONVIF device by its own."""
     wish = _wish_of_device(body, parts) if body.onvif else _wish_of_urls(body)
-    _check_places(wish, parts)
+    check_places(wish, parts)
     now = parts.clock.utc_us()
     with parts.database.write() as orm:
         row = business.create_camera(orm, user.who, now, parts.secrets, wish)
@@ -229,7 +226,7 @@ def change(camera_id: IdPath, body: CameraChange, user: Admin, parts: ThePartsOf
         mode=body.mode,
         mode_reason=body.mode_reason,
     )
-    _check_places(wish, parts)
+    check_places(wish, parts)
     now = parts.clock.utc_us()
     with parts.database.write() as orm:
         row = business.change_camera(orm, user.who, now, parts.secrets, camera_id, wish)
@@ -252,6 +249,7 @@ def probe(body: ProbeBody, user: Admin, parts: ThePartsOf) -> ProbeAnswer:
         device = _allowing(
             _login(parse_device_address(body.address), body.username, password), body
         )
+        refuse_if_classified(parts, device, body.confirm_hosts)
         with parts.tries:
             probed, facts = probing.probe_device(
                 device, confirmed_hosts=body.confirm_hosts, allow_loopback=loopback
@@ -264,6 +262,7 @@ def probe(body: ProbeBody, user: Admin, parts: ThePartsOf) -> ProbeAnswer:
         )
         return _probed(probed, said)
     address = _allowing(_login(parse_camera_address(body.address), body.username, password), body)
+    refuse_if_classified(parts, address)
     with parts.tries:
         return _probed(probing.probe_camera(address, allow_loopback=loopback), None)
 
@@ -305,6 +304,7 @@ def _wish_of_device(body: NewCamera, parts: Parts) -> business.CameraWish:
         )
     loopback = parts.settings.allow_loopback_cameras
     address = _login(parse_device_address(device.address), device.username, _clear(device.password))
+    refuse_if_classified(parts, address, device.confirm_hosts, body.room_id)
     with parts.tries:
         facts = probing.ask_device(address, allow_loopback=loopback)
     streams = probing.device_streams(
@@ -344,18 +344,6 @@ def _allowing(address: CameraAddress, body: Allowances) -> CameraAddress:
         basic_in_clear=bool(body.basic_in_clear),
         unproven_certificate=bool(body.unproven_certificate),
     )
-
-
-def _check_places(wish: business.CameraWish, parts: Parts) -> None:
-    """Refuse addresses inside this machine. A name nobody knows yet is the recorder's matter."""
-    named = {StreamRole.MAIN: "source_url", StreamRole.SUB: "sub_url"}
-    for role, address in wish.streams.items():
-        try:
-            resolve_camera(address, allow_loopback=parts.settings.allow_loopback_cameras)
-        except InvalidInput as error:
-            raise InvalidInput(error.detail, fields={named[role]: error.detail}) from None
-        except CameraError:
-            logger.info("the name of a new camera is not known yet")
 
 
 def _clear(password: SecretStr | None) -> str | None:

@@ -175,6 +175,23 @@ def is_reachable_place(address: IpAddress, *, allow_loopback: bool) -> bool:
     )
 
 
+def parse_any_address(text: str) -> CameraAddress:
+    """Read an address that was stored: a stream's or a device's. Raises ``InvalidInput``."""
+    if text.startswith(("http:", "https:")):
+        return parse_device_address(text)
+    return parse_camera_address(text)
+
+
+def hosts_of(name: str) -> frozenset[str]:
+    """Give a host's name and all addresses the system knows for it; they may be none."""
+    name = name.strip("[]").lower()
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return frozenset((name,))
+    return frozenset((name, *(str(item[4][0]).partition("%")[0] for item in found)))
+
+
 def resolve_camera(address: CameraAddress, *, allow_loopback: bool) -> str:
     """Ask the system for the host's addresses; give the first one, which is the one to dial.
 
