@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from support.browser import open_page, sign_in, violations
 from support.simulator import RunningSimulator, running_simulator, small_camera
 from support.system import RunningSystem
@@ -96,6 +96,37 @@ def test_cameras_are_listed_with_their_health(admin: Page) -> None:
     # On a busy machine a stream may be late for a moment; recording they are, each of them.
     expect(admin.locator(".tag:is(.ok, .warn)")).to_have_count(len(CAMERAS))
     assert violations(admin) == []
+
+
+def test_a_camera_that_records_sessions_only_says_why(admin: Page, system: RunningSystem) -> None:
+    admin.goto("/cameras")
+    row = admin.locator("li .row").filter(has_text=CAMERAS[0].name)
+    tags = row.locator(".tag.info")
+    expect(row).to_be_visible()
+    expect(tags).to_have_count(0)
+    _ask_for_mode(row)
+    dialog = admin.locator("dialog")
+    dialog.locator("button[type=submit]").click()
+    # Without a reason nothing is sent.
+    expect(dialog.get_by_role("alert")).to_be_visible()
+    assert violations(admin) == []
+    dialog.locator("input").fill("走廊，平时无业务")
+    dialog.locator("button[type=submit]").click()
+    expect(tags).to_have_count(1)
+    expect(row).to_contain_text("走廊，平时无业务")
+    assert violations(admin) == []
+    # Nobody needs a reason for the way that is usual.
+    _ask_for_mode(row)
+    expect(dialog.locator("input")).to_have_count(0)
+    dialog.locator("button[type=submit]").click()
+    expect(tags).to_have_count(0)
+    (entry,) = [c for c in system.client.get("cameras")["items"] if c["name"] == CAMERAS[0].name]
+    assert (entry["mode"], entry["mode_reason"]) == ("continuous", None)
+
+
+def _ask_for_mode(row: Locator) -> None:
+    row.locator(".menu button").first.click()
+    row.locator(".menu ul button").nth(1).click()
 
 
 def test_a_camera_is_tried_before_it_is_added(admin: Page, system: RunningSystem) -> None:

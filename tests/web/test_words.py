@@ -18,6 +18,7 @@ KINDS: dict[str, type[words.Word]] = {
     "outcome": words.Outcome,
     "bookingRole": words.BookingRole,
     "streamRole": words.StreamRole,
+    "recordMode": words.RecordMode,
     "medium": words.Medium,
     "action": words.Action,
     "category": words.ProjectCategory,

@@ -3,6 +3,7 @@
 import type {
   Alarm,
   Camera,
+  CameraChange,
   EvidenceReport,
   FoundDevice,
   Me,
@@ -124,7 +125,7 @@ export const api = {
 
   cameras: (signal?: AbortSignal) => call<Page<Camera>>('GET', '/cameras', undefined, signal),
   addCamera: (camera: NewCamera) => call<Camera>('POST', '/cameras', camera),
-  changeCamera: (cameraId: string, change: { name?: string; enabled?: boolean }) =>
+  changeCamera: (cameraId: string, change: CameraChange) =>
     call<Camera>('PATCH', `/cameras/${id(cameraId)}`, change),
   removeCamera: (cameraId: string) => call<void>('DELETE', `/cameras/${id(cameraId)}`),
   probe: (request: ProbeRequest, signal?: AbortSignal) =>

@@ -140,8 +140,21 @@ export interface Camera {
   room_id: string;
   room_name: string;
   address: string;
+  mode: RecordMode;
+  /** Why it records sessions only. */
+  mode_reason?: string | null;
   enabled: boolean;
   streams: Stream[];
+}
+
+/** All the time, or only what a session claims (and then for a reason). */
+export type RecordMode = 'continuous' | 'session';
+
+export interface CameraChange {
+  name?: string;
+  enabled?: boolean;
+  mode?: RecordMode;
+  mode_reason?: string;
 }
 
 interface Credentials {
