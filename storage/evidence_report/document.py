@@ -87,9 +87,9 @@ def _sitting(sheet: Sheet, facts: ReportFacts) -> None:
         for name in [lot.lot_name if lot.lot != "-" and lot.lot_name else lot.project_name]
     ]
     places = [
-        f"{place.room}({say.zh('room', place.kind)},{say.zh('booking', place.role)}"
-        + (f",席位 {'、'.join(place.seats)}" if place.seats else "")
-        + f") {say.span(place.start, place.end)}"
+        f"{place.room}（{say.zh('room', place.kind)}，{say.zh('booking', place.role)}"
+        + (f"，席位 {'、'.join(place.seats)}" if place.seats else "")
+        + f"）\n{say.span(place.start, place.end)}"
         for place in sitting.places
     ]
     due = say.span(sitting.due.start, sitting.due.end) if sitting.due else "无 none"
@@ -134,7 +134,7 @@ def _summary(sheet: Sheet, facts: ReportFacts) -> None:
             "The recorder of these streams was out of reach at the seal; a supplement is to follow.",
         )
     sheet.paragraph(
-        "本报告时间均为北京时间(UTC+8),时长格式为 时:分:秒.毫秒,向下取整。",
+        "本报告时间均为北京时间(UTC+8),时长格式为 H:MM:SS.mmm,向下取整。",
         "Times are Beijing time (UTC+8); lengths are h:mm:ss.mmm, rounded down.",
         size=8,
     )
@@ -211,7 +211,7 @@ def _evidence(sheet: Sheet, facts: ReportFacts) -> None:
     sheet.pairs(
         [
             ("场次根", "Root", say.grouped(root.leaf)),
-            ("所指记录", "Record", f"本场次第 {root.seq} 号记录({root.kind})的 SHA-256 叶摘要"),
+            ("所指记录", "Record", f"本场次第 {root.seq} 号记录（{root.kind}）的 SHA-256 叶摘要"),
             *_log_pairs(facts.log),
         ]
     )
@@ -244,10 +244,7 @@ def _meaning(sheet: Sheet, facts: ReportFacts) -> None:
     sheet.heading("十、证明什么,不证明什么", "What this proves, and what not")
     for chinese, english in (*MEANING, *LIMITS):
         sheet.paragraph(f"· {chinese}", english)
-    sheet.ln(4)
-    sheet.pairs(
-        [
-            ("出具单位", "Issued by", say.typeset(f"{facts.issuer}(场所 {facts.site})")),
-            ("电子签名", "Signature", say.typeset("PAdES,随本文件;纸质打印件上的签名无法核验")),
-        ]
+    sheet.signed_off(
+        [("电子签名", "Signature", "PAdES，随本文件；纸质打印件上的签名无法核验")],
+        [f"{facts.issuer}（场所 {facts.site}）", say.day(facts.made)],
     )

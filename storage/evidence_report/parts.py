@@ -80,10 +80,10 @@ def gap_table(facts: ReportFacts) -> Table:
     columns = (
         Column("起", "From", 42),
         Column("止", "To", 42),
-        Column("时长", "Length", 24, right=True),
-        Column("房间 · 摄像机", "Room, camera", 40),
-        Column("媒体", "Medium", 18),
-        Column("原因", "Cause", 42),
+        Column("时长", "Length", 22, right=True),
+        Column("房间 · 摄像机", "Room, camera", 46),
+        Column("媒体", "Medium", 13),
+        Column("原因", "Cause", 43),
     )
     found = sorted(
         ((gap, item) for item in facts.media for gap in item.missing),

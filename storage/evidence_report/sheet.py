@@ -96,7 +96,7 @@ class Sheet(FPDF):
         self.set_xy(MARGIN, 297 - 16)
         self._put(self.shown(self._frame.foot), TINY, FAINT)
         self.set_xy(MARGIN, 297 - 12.5)
-        self._put(f"第 {self.page_no()} 页 共 {{nb}} 页", TINY, FAINT, align="R")
+        self._put(f"第 {self.page_no()} 页 共 {{nb}} 页", TINY, FAINT, align="C")
         self.set_text_color(*INK)
 
     def centred(self, text: str, size: float, height: float, *, strong: bool = False) -> None:
@@ -117,7 +117,7 @@ class Sheet(FPDF):
 
     def heading(self, zh: str, en: str) -> None:
         """Begin a part."""
-        self._room(18)
+        self._room(32)  # with what it is the head of
         self.ln(3.2)
         self.set_x(MARGIN)
         self._put(typeset(zh), 11.5, DEED, height=6, strong=True)
@@ -143,9 +143,9 @@ class Sheet(FPDF):
         whole = width or self.epw
         for zh, en, value in rows:
             lines = self._lines(value, BODY, whole - 44)
-            height = max(LINE + SMALL_LINE - 1, LINE * len(lines)) + 1.2
+            height = max(LINE + SMALL_LINE - 1, LINE * len(lines)) + 2
             self._room(height)
-            y = self.get_y()
+            y = self.get_y() + 0.8
             self.set_xy(MARGIN, y)
             self._put(self.shown(zh), BODY, INK)
             self.set_xy(MARGIN, y + LINE - 0.7)
@@ -153,8 +153,8 @@ class Sheet(FPDF):
             for number, line in enumerate(lines):
                 self.set_xy(MARGIN + 44, y + number * LINE)
                 self._put(line, BODY, INK)
-            self._rule(y + height - 0.4, MARGIN + whole)
-            self.set_xy(MARGIN, y + height)
+            self._rule(y + height - 0.8, MARGIN + whole)
+            self.set_xy(MARGIN, y + height - 0.8)
 
     def rows(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
         """Set a table; its head stands on every page that it reaches."""
@@ -197,6 +197,18 @@ class Sheet(FPDF):
             x += width
         self._rule(y + 8)
         self.set_xy(MARGIN, y + 8)
+
+    def signed_off(self, rows: Sequence[tuple[str, str, str]], lines: Sequence[str]) -> None:
+        """End the document as an authority's paper does: its name and the day at the right, with
+        room for a seal; never parted from ``rows``, so that it is not alone on a page."""
+        self._room(14 + 10 * len(rows) + 7 * len(lines))
+        self.ln(3)
+        self.pairs(rows)
+        self.ln(7)
+        for line in lines:
+            self.set_x(210 - MARGIN - 100)
+            self._put(self.shown(line), 11, INK, height=7, align="R", width=100)
+            self.ln(7)
 
     def code(self, text: str, x: float, y: float, size: float) -> None:
         """Draw a QR code (level M) as squares: no picture, so nothing is resampled."""

@@ -96,6 +96,12 @@ def instant(at_us: int | None, *, millis: bool = True) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}{tail}"
 
 
+def day(at_us: int) -> str:
+    """Write the day of an instant as the last line of a Chinese document has it."""
+    at = datetime.fromtimestamp(at_us // SECOND, UTC).astimezone(CHINA)
+    return f"{at.year}年{at.month}月{at.day}日"
+
+
 def span(start_us: int, end_us: int) -> str:
     """Write two instants, the day once if they are of one."""
     first, last = instant(start_us), instant(end_us)
