@@ -42,7 +42,10 @@ class RunningApi:
     def client(self, **headers: str) -> httpx.Client:
         """Give a client that sends the Origin a page of ours would. Close it after use."""
         return httpx.Client(
-            base_url=self.base, headers={"Origin": self.base, **headers}, trust_env=False
+            base_url=self.base,
+            headers={"Origin": self.base, **headers},
+            timeout=60,
+            trust_env=False,
         )
 
     def add_user(

@@ -180,6 +180,24 @@ def test_a_late_clock_of_the_store_is_waited_for_a_while() -> None:
     assert trial.finish() and trial.passed
 
 
+def test_a_slow_store_is_given_time() -> None:
+    clock = FakeClock()
+
+    class Slow(MemoryStore):
+        def read(self, key: str, version: str, offset: int = 0, length: int | None = None) -> bytes:
+            clock.advance(4 * SECOND)
+            return super().read(key, version, offset, length)
+
+    store = Slow(clock)
+    trial = LockTrial(store, clock, 10 * SECOND)
+    trial.begin()
+    assert trial.passed, trial.findings
+    assert [finding.step for finding in trial.findings] == STEPS
+    clock.advance(60 * SECOND)
+    assert trial.finish() and trial.passed, trial.findings
+    assert list(store.list(PREFIX)) == []
+
+
 def test_an_outage_says_nothing_of_the_locks() -> None:
     store = MemoryStore()
     store.down = True
