@@ -185,7 +185,7 @@ def test_a_slow_store_is_given_time() -> None:
 
     class Slow(MemoryStore):
         def read(self, key: str, version: str, offset: int = 0, length: int | None = None) -> bytes:
-            clock.advance(4 * SECOND)
+            clock.advance(6 * SECOND)
             return super().read(key, version, offset, length)
 
     store = Slow(clock)
