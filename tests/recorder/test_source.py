@@ -129,12 +129,12 @@ def test_not_a_camera(data: bytes, message: str) -> None:
     assert said.startswith(message) and "secret" not in said
 
 
-def test_a_microphone_alone_is_refused() -> None:
-    sdp = b"m=audio 0 RTP/AVP 8\r\na=control:1\r\n"
+def test_a_microphone_alone_that_cannot_be_kept_is_refused() -> None:
+    sdp = b"m=audio 0 RTP/AVP 97\r\na=rtpmap:97 G726-32/8000\r\na=control:1\r\n"
     described = b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Length: %d\r\n\r\n%s" % (len(sdp), sdp)
     with answering(described) as port:
         said = refusal(parse_camera_address(f"rtsp://127.0.0.1:{port}/x"))
-    assert "give the address of a stream that has a picture too" in said
+    assert "sends sound alone, and it is G.726, which cannot be kept" in said
 
 
 def test_loopback_is_refused_outside_tests(simulator: RunningSimulator) -> None:

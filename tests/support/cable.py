@@ -5,6 +5,7 @@ as it would in TCP's own queues, and who dials is not even refused.
 """
 
 import os
+import select
 import socket
 import struct
 import threading
@@ -23,6 +24,8 @@ class _Link:
 
     def __init__(self, near: socket.socket, far: socket.socket, cable: "Cable") -> None:
         self.near, self.far = near, far
+        for end in (near, far):
+            end.settimeout(None)
         self.dead = False
         # Noise to put among the next bytes for the recorder.
         self.noise = b""
@@ -33,25 +36,23 @@ class _Link:
         ]
 
     def _pump(self, source: socket.socket, target: socket.socket) -> None:
-        source.settimeout(POLL_S)
-        with suppress(OSError):
+        # Both ends stay blocking: a time limit set for one direction would be the other's as well.
+        # A closed socket has no number to wait on.
+        with suppress(OSError, ValueError):
             while not self._cable.closed:
                 # A cut cable takes nothing from the sender either: it waits in the sender's queue.
                 if self.dead or not self._cable.flows.wait(POLL_S):
                     time.sleep(POLL_S if self.dead else 0)
                     continue
-                try:
-                    data = source.recv(CHUNK)
-                except TimeoutError:
+                if not select.select([source], [], [], POLL_S)[0]:
                     continue
+                data = source.recv(CHUNK)
                 if not data:
                     break
                 if target is self.near:
                     data, self.noise = self.noise + data, b""
                     time.sleep(self._cable.delay_s)
-                target.settimeout(None)
                 target.sendall(data)
-                target.settimeout(POLL_S)
         if not self.dead:
             with suppress(OSError):
                 target.shutdown(socket.SHUT_WR)
