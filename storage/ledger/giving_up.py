@@ -4,7 +4,7 @@ Nothing that was signed is contradicted: the old shard's name and key are never 
 new one begins with the last checkpoint that is known of the old one and the reason.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session as Orm
@@ -67,6 +67,14 @@ def _wait_again(orm: Orm, ids: list[int]) -> None:
     orm.execute(update(Session).where(Session.id.in_(sessions)).values(log_position=None))
     again = {"shard": None, "position": None, "logged_us": None}
     orm.execute(update(Outbox).where(Outbox.id.in_(ids)).values(again))
+
+
+def shards_in_use(database: Database) -> Sequence[str]:
+    """Give the shards of the log that nobody has given up, the oldest first."""
+    with database.read() as orm:
+        return orm.scalars(
+            select(LogShard.shard).where(LogShard.given_up.is_(None)).order_by(LogShard.opened_us)
+        ).all()
 
 
 def _surviving(settings: Settings, shard: str) -> Tiles | None:

@@ -20,8 +20,9 @@ from bidwitness.storage.evidence.stamps import TOKEN_SUFFIX
 from bidwitness.storage.evidence.token import BadToken, read_token
 from bidwitness.storage.index.alarms import clear_alarm, raise_alarm
 from bidwitness.storage.index.database import Database
-from bidwitness.storage.index.models import LogShard, Outbox
+from bidwitness.storage.index.models import Outbox
 from bidwitness.storage.ledger.authority import Authority
+from bidwitness.storage.ledger.giving_up import shards_in_use
 from bidwitness.storage.ledger.shard import origin_of, read_head
 from bidwitness.storage.ledger.stamped import stamp_folder, stamped_sizes
 from bidwitness.storage.ledger.tiles import CHECKPOINT
@@ -81,12 +82,7 @@ class Stamper:
         """
         try:
             policy = read_trusted(self._settings.witnesses)
-            with self._database.read() as orm:
-                shards = orm.scalars(
-                    select(LogShard.shard)
-                    .where(LogShard.given_up.is_(None))
-                    .order_by(LogShard.opened_us)
-                ).all()
+            shards = shards_in_use(self._database)
             done = sum(self._stamp(shard, policy) for shard in shards)
             self._tell(policy, shards)
         except IndexUnavailable:

@@ -10,8 +10,6 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import select
-
 from bidwitness.clock import Clock
 from bidwitness.config import Settings
 from bidwitness.errors import (
@@ -26,8 +24,8 @@ from bidwitness.storage.evidence.note import BadNote, Checkpoint, Note, NoteSign
 from bidwitness.storage.evidence.policy import NO_QUORUM, Policy
 from bidwitness.storage.index.alarms import clear_alarm, raise_alarm
 from bidwitness.storage.index.database import Database
-from bidwitness.storage.index.models import LogShard
 from bidwitness.storage.ledger.asking import Answer, Asked, Asker, Cosigned, Failed, Refused, Stale
+from bidwitness.storage.ledger.giving_up import shards_in_use
 from bidwitness.storage.ledger.roster import note_roster
 from bidwitness.storage.ledger.shard import COSIGNED, COSIGNING, origin_of, read_head
 from bidwitness.storage.ledger.tiles import Tiles
@@ -105,12 +103,7 @@ class Witnesses:
         try:
             policy = read_trusted(self._settings.witnesses)
             self._note_roster(policy)
-            with self._database.read() as orm:
-                shards = orm.scalars(
-                    select(LogShard.shard)
-                    .where(LogShard.given_up.is_(None))
-                    .order_by(LogShard.opened_us)
-                ).all()
+            shards = shards_in_use(self._database)
             done = sum(self._ask_about(shard, policy) for shard in shards)
             lacking = [shard for shard in shards if not self._enough(shard, policy)]
             self._tell(policy, lacking)

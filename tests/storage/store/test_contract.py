@@ -3,37 +3,16 @@
 import io
 import os
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.memory_store import MemoryStore, sha256_of
+from support.memory_store import sha256_of
 
 from bidwitness.errors import BidWitnessError, Conflict, DamageFound, InvalidInput, NotFound
 from bidwitness.ids import new_id
-from bidwitness.storage.store import Source, Store, open_store
-from bidwitness.storage.store.file import FileStore
+from bidwitness.storage.store import Source, Store
 
 BODY = b"ftyp moov moof mdat " * 1000
-
-
-@pytest.fixture(params=["memory", "file", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made: Store
-    if request.param == "memory":
-        made = MemoryStore()
-    elif request.param == "file":
-        made = FileStore(tmp_path / "store")
-    else:
-        made = open_store(request.getfixturevalue("seaweed").settings("contract"))
-    made.prepare()
-    yield made
-
-
-@pytest.fixture
-def key() -> str:
-    """A key that no other test uses: the S3 server is shared."""
-    return f"footage/{new_id()}/20261122/1700000000-000.mp4"
 
 
 @pytest.fixture(params=["path", "opener"])

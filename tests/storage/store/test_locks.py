@@ -2,13 +2,12 @@
 
 import io
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from minio.commonconfig import GOVERNANCE
 from minio.retention import Retention
-from support.memory_store import MemoryStore, sha256_of
+from support.memory_store import sha256_of
 from support.seaweed import Seaweed
 from support.wait import wait_until
 
@@ -25,25 +24,6 @@ from bidwitness.words import LockLevel
 BODY = b"ftyp moov moof mdat " * 100
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
-
-
-@pytest.fixture(params=["memory", "file", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LockingStore]:
-    made: LockingStore
-    if request.param == "memory":
-        made = MemoryStore()
-    elif request.param == "file":
-        made = FileStore(tmp_path / "store")
-    else:
-        made = open_store(request.getfixturevalue("seaweed").settings("locks"))
-    made.prepare()
-    yield made
-
-
-@pytest.fixture
-def key() -> str:
-    """A key that no other test uses: the S3 server is shared."""
-    return f"footage/{new_id()}/20261122/1700000000-000.mp4"
 
 
 def put(store: LockingStore, key: str, lock: Lock = UNLOCKED, data: bytes = BODY) -> str:
