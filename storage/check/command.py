@@ -7,12 +7,13 @@ import typer
 from bidwitness.clock import SystemClock
 from bidwitness.config import Settings
 from bidwitness.errors import DamageFound
+from bidwitness.storage.check.audit import check_audit
 from bidwitness.storage.check.index import check_index
 from bidwitness.storage.check.ledger import check_ledger
 from bidwitness.storage.check.problems import Part, Problem, Tally
 from bidwitness.storage.check.store import check_store
 from bidwitness.storage.footage import Footage
-from bidwitness.storage.index.database import Database, open_database, upgrade
+from bidwitness.storage.index.database import Database, open_index, upgrade
 from bidwitness.storage.rebuild import Rebuild
 from bidwitness.storage.store import Retrying, open_store
 
@@ -25,7 +26,7 @@ def run_check(settings: Settings, part: Part) -> None:
 
     Raises ``DamageFound`` if there was any damage, ``Unavailable`` for what cannot be checked.
     """
-    database = open_database(settings.database_url)
+    database = open_index(settings)
     try:
         tallies = [
             _report(name, found)
@@ -43,8 +44,9 @@ def _checks(settings: Settings, database: Database) -> dict[Part, Iterator[Probl
     footage = Footage(settings.spool, store)
     return {
         Part.INDEX: check_index(database, settings.spool, settings.recorder),
-        Part.STORE: check_store(database, store, footage),
+        Part.STORE: check_store(database, store, footage, SystemClock().utc_us()),
         Part.LEDGER: check_ledger(database, settings, SystemClock().utc_us(), late_us=LATE_US),
+        Part.AUDIT: check_audit(database, settings, SystemClock().utc_us(), late_us=LATE_US),
     }
 
 
@@ -58,7 +60,7 @@ def _report(name: Part, found: Iterator[Problem | None]) -> Tally:
 
 def run_rebuild(settings: Settings) -> None:
     """Rebuild, and print what was found. Raises ``DamageFound`` if some of it was damaged."""
-    database = open_database(settings.database_url)
+    database = open_index(settings)
     store = Retrying(open_store(settings), SystemClock())
     try:
         upgrade(database)

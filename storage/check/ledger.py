@@ -10,30 +10,27 @@ from sqlalchemy.orm import Session as Orm
 
 from bidwitness.config import Settings
 from bidwitness.errors import DamageFound
+from bidwitness.storage.check.epochs import check_epochs
 from bidwitness.storage.check.problems import Fault, Problem
 from bidwitness.storage.evidence.canonical import BadRecord
 from bidwitness.storage.evidence.entries import (
-    RosterEntry,
     SessionEntry,
-    audit_commitment,
     entry_bytes,
     entry_of,
-    read_entry,
     session_tag,
 )
 from bidwitness.storage.evidence.merkle import Tree
-from bidwitness.storage.evidence.note import BadNote, Checkpoint, Note, read_key
-from bidwitness.storage.index.audit import audit_event
+from bidwitness.storage.evidence.note import Checkpoint, Note, read_key
 from bidwitness.storage.index.database import Database
-from bidwitness.storage.index.models import AuditEntry, LogShard, Outbox, SessionRecord
-from bidwitness.storage.index.outbox import audit_key, session_record_key
+from bidwitness.storage.index.models import LogShard, Outbox, SessionRecord
+from bidwitness.storage.index.outbox import session_record_key
 from bidwitness.storage.ledger.shard import COSIGNED, origin_of, read_head
 from bidwitness.storage.ledger.tiles import WIDTH, Tiles
-from bidwitness.storage.ledger.trust import KEY_PLACE
+from bidwitness.storage.ledger.whole import signed_by_itself
 from bidwitness.storage.sessions.planned import forgotten_plans
 
 BATCH = 500
-Row = TypeVar("Row", Outbox, SessionRecord, AuditEntry)
+Row = TypeVar("Row", Outbox, SessionRecord)
 
 
 def check_ledger(
@@ -48,8 +45,8 @@ def check_ledger(
     for row in shards:
         if row.given_up is None:
             yield from _check_shard(database, settings, row)
+    yield from check_epochs(database)
     yield from _check_session_records(database, now_us - late_us)
-    yield from _check_audit_entries(database, now_us - late_us)
     yield from _check_plans(database, now_us)
 
 
@@ -84,11 +81,7 @@ def _check_tiles(
     for root in (tree.root(), tiles.root()):
         same = root == checkpoint.root
         yield None if same else Problem(Fault.DIFFERS, f"log {shard}", "is not the checkpoint's")
-    key = read_entry(tiles.entry(KEY_PLACE)) if tiles.size > KEY_PLACE else None
-    try:
-        signed = isinstance(key, RosterEntry) and note.verified_by(read_key(key.key)) is not None
-    except BadNote:
-        signed = False
+    signed = signed_by_itself(tiles, note)
     yield None if signed else Problem(Fault.DIFFERS, f"log {shard}", "is not signed with its key")
 
 
@@ -143,22 +136,6 @@ def _check_plans(database: Database, now_us: int) -> Iterator[Problem | None]:
         forgotten = forgotten_plans(orm, now_us)
     for item in forgotten:
         yield Problem(Fault.MISSING, f"session {item.session_id}", item.why)
-
-
-def _check_audit_entries(database: Database, before_us: int) -> Iterator[Problem | None]:
-    """Each audit entry is committed to, as it stands in the index."""
-    for batch in _batches(database, AuditEntry):
-        with database.read() as orm:
-            rows = _outbox(orm, [audit_key(entry.id) for entry in batch])
-        for entry in batch:
-            row = rows.get(audit_key(entry.id))
-            name = f"audit entry {entry.id}"
-            problem = _compare(name, row, entry.at_us < before_us, None)
-            if problem is None and row is not None:
-                salt = bytes.fromhex(row.body["salt"])
-                if audit_commitment(salt, audit_event(entry)) != row.body["entry"]["commitment"]:
-                    problem = Problem(Fault.DIFFERS, name, "is not what was committed to")
-            yield problem
 
 
 def _compare(

@@ -13,6 +13,7 @@ class Part(StrEnum):
     STORE = "store"
     INDEX = "index"
     LEDGER = "ledger"
+    AUDIT = "audit"
     ALL = "all"
 
 
@@ -23,7 +24,10 @@ class Fault(StrEnum):
     DIFFERS = "differs"
     UNREADABLE = "unreadable"
     UNKNOWN = "unknown"
+    SURPLUS = "surplus"
+    HIDDEN = "hidden"
     CHAIN = "chain"
+    INSERTED = "inserted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +38,10 @@ class Problem:
     subject: str
     detail: str
 
-    # What nobody knows of does no harm to what is known.
+    # What nobody knows of, or stands before it, does no harm to what is known.
     @property
     def is_damage(self) -> bool:
-        return self.fault != Fault.UNKNOWN
+        return self.fault not in (Fault.UNKNOWN, Fault.SURPLUS, Fault.HIDDEN)
 
     def __str__(self) -> str:
         return f"{self.fault:<10} {self.subject}: {self.detail}"

@@ -1,26 +1,28 @@
 """Every stored segment and every object of records: there, of the right size, of the right digest."""
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 from sqlalchemy import select
 
 from bidwitness.errors import DamageFound, NotFound
 from bidwitness.storage.check.problems import Fault, Problem
+from bidwitness.storage.evidence.records import utc_text
+from bidwitness.storage.evidence_report.registered import reports_to_store
 from bidwitness.storage.footage import Footage
 from bidwitness.storage.index.database import Database
-from bidwitness.storage.index.models import Garbage, RecordObject, Segment
-from bidwitness.storage.spool.layout import parse_name
-from bidwitness.storage.store import Found, Store
+from bidwitness.storage.index.models import RecordObject, Segment, SessionObject
+from bidwitness.storage.store import Place, Store
 from bidwitness.storage.store.base import digest_of
+from bidwitness.storage.surplus import PREFIXES, Surplus, is_copy, is_readable, surplus_in
+from bidwitness.words import SurplusKind
 
 BATCH = 500
-PREFIX = "footage/"
-# A segment's name states its first instant as the recorder saw it; its record may know better.
-NEAR_US = 86_400_000_000
+LATE_US = 3_600_000_000
 
 
-def check_store(database: Database, store: Store, footage: Footage) -> Iterator[Problem | None]:
+def check_store(
+    database: Database, store: Store, footage: Footage, now_us: int
+) -> Iterator[Problem | None]:
     """Read everything that the index says is stored, and list what it does not know of.
 
     Gives one item for each object, nothing or what is wrong. Raises ``StoreError`` if the store
@@ -30,10 +32,10 @@ def check_store(database: Database, store: Store, footage: Footage) -> Iterator[
         yield _check_segment(database, footage, segment)
     for made in _objects(database):
         yield _check_object(store, made)
-    for found in store.list(PREFIX):
-        if not _is_known(database, found):
-            detail = f"{found.size} bytes that no row speaks of"
-            yield Problem(Fault.UNKNOWN, f"{found.key} version {found.version}", detail)
+    for row in _files(database):
+        yield _check_object(store, row)
+    yield from _check_reports(database, now_us)
+    yield from _check_listing(database, store, now_us)
 
 
 def _segments(database: Database) -> Iterator[Segment]:
@@ -58,6 +60,26 @@ def _objects(database: Database) -> list[RecordObject]:
         return list(orm.scalars(select(RecordObject).order_by(RecordObject.id)))
 
 
+def _files(database: Database) -> Iterator[SessionObject]:
+    after = 0
+    while True:
+        query = select(SessionObject).where(SessionObject.id > after)
+        with database.read() as orm:
+            rows = list(orm.scalars(query.order_by(SessionObject.id).limit(BATCH)))
+        if not rows:
+            return
+        yield from rows
+        after = rows[-1].id
+
+
+def _check_reports(database: Database, now_us: int) -> Iterator[Problem]:
+    """Name evidence reports that are not in the store though there was time."""
+    with database.read() as orm:
+        for row in reports_to_store(orm, now_us - LATE_US):
+            number = str(row.recipe["number"])
+            yield Problem(Fault.MISSING, number, "this evidence report is not in the store")
+
+
 def _check_segment(database: Database, footage: Footage, segment: Segment) -> Problem | None:
     subject = f"{segment.store_key} version {segment.store_version}"
     try:
@@ -71,43 +93,53 @@ def _check_segment(database: Database, footage: Footage, segment: Segment) -> Pr
     return None
 
 
-def _check_object(store: Store, made: RecordObject) -> Problem | None:
+def _check_object(store: Store, made: RecordObject | SessionObject) -> Problem | None:
     subject = f"{made.store_key} version {made.store_version}"
+    what = "records" if isinstance(made, RecordObject) else "files"
     try:
         found = digest_of(store.stream(made.store_key, made.store_version))
     except NotFound:
-        return Problem(Fault.MISSING, subject, "the store no longer holds these records")
+        return Problem(Fault.MISSING, subject, f"the store no longer holds these {what}")
     if found != (made.sha256, made.bytes):
-        return Problem(Fault.DIFFERS, subject, "these are not the records that were written")
+        return Problem(Fault.DIFFERS, subject, f"these are not the {what} that were written")
     return None
 
 
-def _is_known(database: Database, found: Found) -> bool:
-    """Say whether some row speaks of this version: as kept, or as waiting for its removal."""
-    parts = found.key.split("/")
-    name = parse_name(PurePosixPath(found.key).stem)
-    here = (found.key, found.version)
-    with database.read() as orm:
-        if name is not None:
-            # Searched for by its time, for which there is an index.
-            near = Segment.from_us.between(name.start_us - NEAR_US, name.start_us + NEAR_US)
-            rows = orm.scalars(
-                select(Segment).where(
-                    Segment.stream_id == parts[1], near, Segment.removed_us.is_(None)
-                )
-            )
-            # One that is not said to be stored yet may just be on its way.
-            known = any(
-                (row.store_key, row.store_version) == here
-                or (row.stored_us is None and f"{PREFIX}{row.spool_path}" == found.key)
-                for row in rows
-            )
-        else:
-            made = select(RecordObject).where(RecordObject.stream_id == parts[1])
-            known = any((row.store_key, row.store_version) == here for row in orm.scalars(made))
-        if known:
-            return True
-        rubbish = select(Garbage.id).where(
-            Garbage.store_key == found.key, Garbage.store_version == found.version
+def _check_listing(database: Database, store: Store, now_us: int) -> Iterator[Problem | None]:
+    """Explain every version and delete marker that the index does not name."""
+    for prefix in PREFIXES:
+        place: Place | None = None
+        while True:
+            page = store.versions(prefix, place)
+            with database.read() as orm:
+                found = surplus_in(orm, page.listed, now_us)
+            yield from (_explain(store, item) for item in found)
+            place = page.more
+            if place is None:
+                break
+
+
+def _explain(store: Store, item: Surplus) -> Problem:
+    listed, named = item.listed, item.name.version if item.name else None
+    subject = f"{listed.key} version {listed.version}"
+    since = "" if listed.changed_us is None else f" of {utc_text(listed.changed_us)}"
+    if item.kind is SurplusKind.MARKER and item.hides:
+        state = "can be read and is what was kept"
+        if not is_readable(store, item):
+            state = "is NOT what was kept"
+        detail = (
+            f"a delete marker{since} hides the object from whoever names no version; its version "
+            f"{named} {state}. Somebody with the store's keys removed it without a version"
         )
-        return orm.scalar(rubbish.limit(1)) is not None
+        return Problem(Fault.HIDDEN, subject, detail)
+    if item.kind is SurplusKind.MARKER:
+        return Problem(Fault.SURPLUS, subject, f"a delete marker{since}, which hides nothing kept")
+    if item.kind is SurplusKind.EXTRA:
+        what = "the same bytes again" if is_copy(store, item) else "OTHER bytes"
+        before = "; it stands before it for whoever names no version" if item.hides else ""
+        detail = f"{what}{since}, beside the version {named} that is kept{before}"
+        return Problem(Fault.SURPLUS, subject, detail)
+    if item.kind is SurplusKind.LEFTOVER:
+        detail = f"{listed.size} bytes left of footage that was removed; `keep` removes them"
+        return Problem(Fault.SURPLUS, subject, detail)
+    return Problem(Fault.UNKNOWN, subject, f"{listed.size} bytes{since} that no row speaks of")

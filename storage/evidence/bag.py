@@ -4,6 +4,7 @@ Names that lead outside, links, encrypted or doubled entries and zip bombs make 
 What is merely not as the manifests say is told as problems.
 """
 
+import os
 import re
 import stat
 import struct
@@ -121,16 +122,20 @@ def _folder(path: Path) -> Folder:
             raise Unreadable("this folder is no bag and does not hold exactly one")
         path = inside[0]
     sizes: dict[str, int] = {}
-    for item in path.rglob("*"):
-        mode = item.lstat().st_mode
-        name = item.relative_to(path).as_posix()
-        if stat.S_ISDIR(mode):
-            continue
-        if not stat.S_ISREG(mode):
-            raise Unreadable(f"{name} is a link or a device")
-        sizes[_checked(name)] = item.lstat().st_size
-        if len(sizes) > MAX_ENTRIES:
-            raise Unreadable("too many files")
+    folders = [""]
+    while folders:
+        above = folders.pop()
+        with os.scandir(path / above) as entries:
+            for entry in entries:
+                name, found = above + entry.name, entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(found.st_mode):
+                    folders.append(f"{name}/")
+                    continue
+                if not stat.S_ISREG(found.st_mode):
+                    raise Unreadable(f"{name} is a link or a device")
+                sizes[_checked(name)] = found.st_size
+                if len(sizes) > MAX_ENTRIES:
+                    raise Unreadable("too many files")
     return Folder(path, sizes)
 
 

@@ -12,6 +12,10 @@ JsonValue: TypeAlias = "bool | int | str | list[JsonValue] | dict[str, JsonValue
 
 INT_LIMIT = 2**53
 DEPTH_LIMIT = 32
+# Made once: records come by the thousand.
+_WRITES = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
+)
 _EITHER = (dict, list)
 _CONTAINERS = frozenset(_EITHER)
 
@@ -36,27 +40,58 @@ def parse(data: bytes) -> dict[str, JsonValue]:
 
     Raises ``BadRecord`` for anything else, whatever the bytes are.
     """
+    value = _parsed(data)
+    # JSON gives nothing but its own types; what this does not settle is looked at one by one.
+    if not (data.isascii() and _plain(value, DEPTH_LIMIT)):
+        _check(value, "$", 0)
+    _check_form(value, data)
+    return value
+
+
+def parse_unbounded(data: bytes) -> dict[str, JsonValue]:
+    """``parse`` for ASCII and for whoever bounds every number and depth by what it declares.
+
+    Raises ``BadRecord``; then ``parse`` says what is wrong.
+    """
+    value = _parsed(data)
+    if not data.isascii():
+        raise BadRecord("$: not ASCII")
+    _check_form(value, data)
+    return value
+
+
+def _parsed(data: bytes) -> dict[str, JsonValue]:
     try:
-        value = json.loads(data.decode("utf-8"), parse_float=_refuse, parse_constant=_refuse)
-        if not isinstance(value, dict):
-            raise BadRecord("$: an object is needed")
-        # JSON gives nothing but its own types; what this does not settle is looked at one by one.
-        if not (data.isascii() and _plain(value, DEPTH_LIMIT)):
-            _check(value, "$", 0)
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        value = _READS.decode(data.decode("utf-8"))
     except BadRecord:
         raise
     except (ValueError, RecursionError) as error:
-        raise BadRecord(f"$: not JSON in UTF-8 ({type(error).__name__})") from None
-    # Duplicate keys, spaces, another order or another spelling of a number all differ here, and
-    # so does what was escaped without need: ASCII bytes that pass hold nothing but ASCII.
+        raise _no_json(error) from None
+    if not isinstance(value, dict):
+        raise BadRecord("$: an object is needed")
+    return value
+
+
+def _check_form(value: dict[str, JsonValue], data: bytes) -> None:
+    """Duplicate keys, spaces, another order or another spelling of a number all differ here, and
+    so does what was escaped without need: ASCII bytes that pass hold nothing but ASCII."""
+    try:
+        text = _WRITES.encode(value)
+    except (ValueError, RecursionError) as error:
+        raise _no_json(error) from None
     if text.encode("utf-8", "surrogatepass") != data:
         raise BadRecord("$: the bytes are not in canonical form")
-    return value
+
+
+def _no_json(error: Exception) -> BadRecord:
+    return BadRecord(f"$: not JSON in UTF-8 ({type(error).__name__})")
 
 
 def _refuse(number: str) -> None:
     raise BadRecord(f"$: {number[:20]} is no whole number")
+
+
+_READS = json.JSONDecoder(parse_float=_refuse, parse_constant=_refuse)
 
 
 def _plain(value: "dict[str, JsonValue] | list[JsonValue]", levels: int) -> bool:

@@ -139,20 +139,16 @@ def _check_link(before: Link, after: Link) -> list[Problem]:
 
 def within_heads(links: Iterable[Link], heads: Iterable[HeadFacts]) -> list[Link]:
     """Give the records that some stretches name, in the order of the chain."""
-    stretches = list(heads)
-    return sorted(
-        (
-            link
-            for link in links
-            if any(
-                head.stream == link.facts.place.stream
-                and head.day == link.facts.place.day
-                and head.first <= link.facts.place.seq <= head.last
-                for head in stretches
-            )
-        ),
-        key=lambda link: link.key,
-    )
+    stretches: dict[tuple[str, str], list[HeadFacts]] = {}
+    for head in heads:
+        stretches.setdefault((head.stream, head.day), []).append(head)
+    found: list[Link] = []
+    for link in links:
+        place = link.facts.place
+        of_day = stretches.get((place.stream, place.day), ())
+        if any(head.first <= place.seq <= head.last for head in of_day):
+            found.append(link)
+    return sorted(found, key=lambda link: link.key)
 
 
 def verify_runs(facts: Sequence[StreamRecord]) -> list[Problem]:
@@ -282,7 +278,9 @@ def claimed_spans(session: Sequence[SessionRecord]) -> dict[str, list[Interval]]
     for item in session:
         if isinstance(item, CloseFacts):
             for claim in item.claims:
-                spans.setdefault(claim.stream, []).append(Interval(claim.start, claim.end))
+                if claim.end > claim.start:
+                    span = Interval(claim.start, claim.end)
+                    spans.setdefault(claim.stream, []).append(span)
             return {stream: union(parts) for stream, parts in spans.items()}
     for standing in standing_claims(session).values():
         end = standing.end if standing.end is not None else 2**53

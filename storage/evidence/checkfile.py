@@ -1,8 +1,9 @@
 """Reading one file of a package once, for every digest that anybody names for it."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
 
 from bidwitness.storage.evidence.bag import CHUNK, READ_ERRORS, Files, said
 from bidwitness.storage.evidence.disclosure import DisclosureFacts, disclosed_root
@@ -21,13 +22,38 @@ class Task:
     disclosure: DisclosureFacts | None = None
 
 
+@dataclass(frozen=True)
+class SoundFinding:
+    """How many fragments of sound are there, how many gave back what was received, and what
+    did not."""
+
+    fragments: int
+    rebuilt: int
+    wrong: list[str]
+
+
+class SoundRebuild(Protocol):
+    """Takes a file's fragments in their order, and says at the end what their sound was."""
+
+    def take(self, piece: memoryview) -> None: ...
+
+    def finish(self) -> SoundFinding: ...
+
+
+# Gives what rebuilds the sound of a file (its record; whether the file is only a part of it), or
+# nothing if its record does not say what was received.
+SoundCheck: TypeAlias = Callable[[SegmentFacts, bool], "SoundRebuild | None"]
+
+
 @dataclass
 class FileFinding:
-    """What reading a file showed. ``wrong`` is empty if it is what it is said to be."""
+    """What reading a file showed. ``wrong`` is empty if it is what it is said to be; ``sound`` is
+    of its sound, if that was rebuilt."""
 
     sha256: str = ""
     kind: str = "modified"
     wrong: list[str] = field(default_factory=list)
+    sound: "SoundFinding | None" = None
 
 
 class HashingReader:
@@ -58,11 +84,13 @@ def hash_names() -> list[str]:
     return [name for name in (SHA256, SM3) if available(name)]
 
 
-def check_file(files: Files, task: Task) -> FileFinding:
+def check_file(files: Files, task: Task, check_sound: "SoundCheck | None" = None) -> FileFinding:
     """Read a file and compare it with its manifests and its record. Never raises for its bytes."""
+    facts, part = task.facts, task.disclosure
+    sound = check_sound(facts, part is not None) if check_sound and facts else None
     try:
         with files.open(task.name) as source:
-            finding = check_source(source, task.facts, task.disclosure, task.listed)
+            finding = check_source(source, facts, part, task.listed, sound)
     except READ_ERRORS as error:
         finding = FileFinding(kind="unreadable", wrong=[said(error)])
     return finding
@@ -73,6 +101,7 @@ def check_source(
     facts: SegmentFacts | None,
     disclosure: DisclosureFacts | None = None,
     listed: Mapping[str, str] | None = None,
+    sound: "SoundRebuild | None" = None,
 ) -> FileFinding:
     """Read bytes to their end and compare them with the digests and the record given."""
     finding = FileFinding()
@@ -80,8 +109,9 @@ def check_source(
     leaves: dict[str, list[bytes]] = {name: [] for name in known}
     # Of the whole file a second hash is taken only if somebody states it: SM3 is slow.
     reader = HashingReader(source, [n for n in known if n == SHA256 or n in (listed or {})])
-    init = _take_leaves(reader, leaves, finding) if facts is not None else b""
+    init = _take_leaves(reader, leaves, finding, sound) if facts is not None else b""
     reader.drain()
+    finding.sound = sound.finish() if sound is not None else None
     digests = reader.digests()
     finding.sha256 = digests[SHA256]
     for name, wanted in (listed or {}).items():
@@ -99,13 +129,18 @@ def check_source(
 
 
 def _take_leaves(
-    reader: HashingReader, leaves: dict[str, list[bytes]], finding: FileFinding
+    reader: HashingReader,
+    leaves: dict[str, list[bytes]],
+    finding: FileFinding,
+    sound: "SoundRebuild | None",
 ) -> bytes:
     """Hash each piece; give the init."""
     init = b""
     hashers = [(leaf_hasher(name), found) for name, found in leaves.items()]
     try:
         for piece in read_pieces(reader):
+            if sound is not None and init:
+                sound.take(piece)
             init = init or bytes(piece)
             for hash_of, found in hashers:
                 found.append(hash_of(piece))

@@ -6,7 +6,9 @@ data need not be at hand.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+from bidwitness.storage.evidence.quick_sm3 import WORTH_IT, LeafHasher, quick_sm3_leaf
 
 SHA256 = "sha256"
 SM3 = "sm3"
@@ -24,11 +26,17 @@ def hash_leaf(data: bytes | bytearray | memoryview, hash_name: str = SHA256) -> 
     return digest.digest()
 
 
-def leaf_hasher(hash_name: str = SHA256) -> Callable[[bytes | memoryview], bytes]:
-    """Give ``hash_leaf`` for many small leaves: looking a hash up costs as much as a small leaf."""
-    begun = hashlib.new(hash_name, b"\x00")
+def leaf_hasher(hash_name: str = SHA256) -> LeafHasher:
+    """Give ``hash_leaf`` for many leaves: looking a hash up costs as much as a small leaf.
 
-    def take(data: bytes | memoryview) -> bytes:
+    Raises ``ValueError`` for a hash the library lacks.
+    """
+    begun = hashlib.new(hash_name, b"\x00")
+    quick = quick_sm3_leaf() if hash_name == SM3 else None
+
+    def take(data: bytes | bytearray | memoryview) -> bytes:
+        if quick is not None and len(data) >= WORTH_IT:
+            return quick(data)
         digest = begun.copy()
         digest.update(data)
         return digest.digest()
@@ -48,7 +56,7 @@ class Tree:
     """
 
     def __init__(self, hash_name: str = SHA256) -> None:
-        self._new = hashlib.new(hash_name, b"\x00")
+        self._hash_leaf = leaf_hasher(hash_name)
         self.hash_name = hash_name
         self.size = 0
         # Roots of the perfect subtrees of the leaves so far, from the largest to the smallest.
@@ -56,9 +64,7 @@ class Tree:
 
     def append(self, data: bytes | bytearray | memoryview) -> bytes:
         """Add a leaf by its data; give its hash."""
-        digest = self._new.copy()
-        digest.update(data)
-        leaf = digest.digest()
+        leaf = self._hash_leaf(data)
         self.append_hash(leaf)
         return leaf
 

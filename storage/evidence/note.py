@@ -122,13 +122,13 @@ def cosigned_message(at_s: int, text: str) -> bytes:
     return f"cosignature/v1\ntime {at_s}\n{text}".encode()
 
 
-def read_note(data: bytes) -> Note:
-    """Read a signed note. Raises ``BadNote``."""
+def read_note(data: bytes, most: int = MAX_NOTE) -> Note:
+    """Read a signed note of at most so many bytes. Raises ``BadNote``."""
     try:
         whole = data.decode("utf-8")
     except UnicodeDecodeError:
         raise BadNote("a note is UTF-8") from None
-    if len(data) > MAX_NOTE or any(ord(c) < 32 and c != "\n" for c in whole):
+    if len(data) > most or any(ord(c) < 32 and c != "\n" for c in whole):
         raise BadNote("a note is short and holds no control characters")
     head, blank, tail = whole.rpartition("\n\n")
     lines = tail.split("\n")

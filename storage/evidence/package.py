@@ -21,6 +21,7 @@ from bidwitness.storage.evidence.chain import link_of_line
 from bidwitness.storage.evidence.disclosure import DisclosureFacts, disclose, disclosure_line
 from bidwitness.storage.evidence.footage import media_path, records_path
 from bidwitness.storage.evidence.merkle import SHA256, SM3, leaf_hasher, root
+from bidwitness.storage.evidence.page_bundle import verifier_page
 from bidwitness.storage.evidence.pieces import BadMedia, Readable, read_pieces
 from bidwitness.storage.evidence.readme import README
 from bidwitness.storage.evidence.records import GapFacts, SegmentFacts, StreamRecord, utc_text
@@ -259,6 +260,7 @@ def _timeline(info: PackageInfo, streams: list[dict[str, object]]) -> bytes:
 def _write_tags(writer: _Writer, info: PackageInfo) -> None:
     writer.text("README.txt", README.encode("utf-8"))
     writer.text("verify.py", standalone_verifier().encode("utf-8"))
+    writer.text("verify.html", verifier_page().encode("utf-8"))
     payload = writer.payload()
     labels = {
         "Source-Organization": info.organisation,

@@ -80,7 +80,7 @@ class CoveredFacts:
 
 
 @dataclass(frozen=True)
-class _LogIndex:
+class LogIndex:
     index: Count
     path: tuple[Hex32, ...]
 
@@ -99,7 +99,7 @@ def read_logged(line: bytes) -> LoggedFacts:
     entry = obj.pop("entry", None)
     if not isinstance(entry, dict):
         raise BadRecord("$.entry: an object is needed")
-    place: _LogIndex = from_json(_LogIndex, obj)
+    place: LogIndex = from_json(LogIndex, obj)
     return LoggedFacts(place.index, place.path, entry_of(entry))
 
 

@@ -20,9 +20,11 @@ README = """证据包说明
   report/            固证报告(PDF)及其所据事实,若已出具且本包含有整场录像。报告由出具单位
                      签名;verify.py 只核对其场次根,签名由 bidwitness verify 核对。
   verify.py          独立校验程序,只需 Python 3.8 或更高版本的标准库,无需联网。
+  verify.html        独立校验网页,用浏览器打开即可,无需联网,不上传任何内容。
 
 二、怎样校验
-  在本目录执行:   python3 verify.py
+  用浏览器打开 verify.html,选择本文件夹及信任材料;
+  或在本目录执行:   python3 verify.py
   或安装 BidWitness 后执行:   bidwitness verify 证据包路径
   另加  --policy 文件   指明信任材料(出具单位与共签机构的公钥)。信任材料须从本包之外取得,
   并与公布的指纹核对;没有它,校验最多得出 3。
@@ -59,9 +61,11 @@ What is in it
                      holds the whole session. verify.py checks the root that they name, and
                      bidwitness verify their signature.
   verify.py          a verifier that needs only Python 3.8 or later and no network.
+  verify.html        a verifier for a browser: no network, nothing is sent.
 
 How to verify
-  Here:  python3 verify.py       or, with BidWitness installed:  bidwitness verify PACKAGE
+  Open verify.html in a browser and choose this folder and the trust material, or
+  here:  python3 verify.py       or, with BidWitness installed:  bidwitness verify PACKAGE
   Add  --policy FILE  to name the trust material: the public keys of the issuer and its witnesses.
   Get it from elsewhere than this package and compare its fingerprints with those published;
   without it the best answer is 3.

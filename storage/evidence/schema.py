@@ -27,18 +27,19 @@ from bidwitness.storage.evidence.canonical import INT_LIMIT, BadRecord, JsonValu
 
 @dataclass(frozen=True)
 class Rule:
-    """A bound on a value, with the words that say what is allowed."""
+    """A bound on a value, with the words that say what is allowed; of a number also as it is."""
 
     says: str
     holds: Callable[[Any], object]
+    between: tuple[int, int] | None = None
 
 
 def _matches(pattern: str) -> Callable[[Any], object]:
     return re.compile(pattern, re.ASCII).fullmatch
 
 
-def _between(low: int, high: int) -> Callable[[Any], bool]:
-    return lambda value: low <= value < high
+def _number(says: str, low: int, high: int) -> Rule:
+    return Rule(says, lambda value: low <= value < high, (low, high))
 
 
 Hex32 = Annotated[str, Rule("64 lower-case hex digits", _matches("[0-9a-f]{64}"))]
@@ -54,16 +55,16 @@ Name = Annotated[
 Word = Annotated[str, Rule("a lower-case word", _matches("[a-z][a-z0-9_]{0,63}"))]
 Day = Annotated[str, Rule("a day YYYYMMDD", _matches("[0-9]{8}"))]
 Text = Annotated[str, Rule("at most 4096 characters", lambda value: len(value) <= 4096)]
-Ticks = Annotated[int, Rule("a whole number", _between(1 - INT_LIMIT, INT_LIMIT))]
-Count = Annotated[int, Rule("a whole number, 0 or more", _between(0, INT_LIMIT))]
-Positive = Annotated[int, Rule("a whole number, 1 or more", _between(1, INT_LIMIT))]
+Ticks = Annotated[int, _number("a whole number", 1 - INT_LIMIT, INT_LIMIT)]
+Count = Annotated[int, _number("a whole number, 0 or more", 0, INT_LIMIT)]
+Positive = Annotated[int, _number("a whole number, 1 or more", 1, INT_LIMIT)]
 # Up to the year 2200: what a day can be computed from.
-Micros = Annotated[int, Rule("microseconds UTC", _between(0, 7_258_118_400_000_000))]
+Micros = Annotated[int, _number("microseconds UTC", 0, 7_258_118_400_000_000)]
 
 
 # Words that Python keeps to itself, or that read better in code than in JSON.
-_JSON_NAMES = {"start": "from", "end": "to", "klass": "class"}
-_FLAT = "place"
+JSON_NAMES = {"start": "from", "end": "to", "klass": "class"}
+FLAT = "place"
 
 
 def _optional(item: "dataclasses.Field[Any]") -> bool:
@@ -75,10 +76,10 @@ def to_json(facts: object) -> dict[str, JsonValue]:
     out: dict[str, JsonValue] = {}
     for item in dataclasses.fields(cast("Any", facts)):
         value = getattr(facts, item.name)
-        if item.name == _FLAT:
+        if item.name == FLAT:
             out.update(to_json(value))
         elif value is not None or not _optional(item):
-            out[_JSON_NAMES.get(item.name, item.name)] = _to_json(value)
+            out[JSON_NAMES.get(item.name, item.name)] = _to_json(value)
     return out
 
 
@@ -132,6 +133,12 @@ def _reader(hint: Any) -> _Read:
 
 def _ruled(plain: type[Any], rule: Rule) -> _Read:
     holds, says = rule.holds, rule.says
+    low, high = rule.between or (0, 0)
+
+    def read_number(value: Any) -> Any:
+        if type(value) is int and low <= value < high:
+            return value
+        return read(value)
 
     def read(value: Any) -> Any:
         # A bool is an int to Python, not to JSON.
@@ -140,7 +147,7 @@ def _ruled(plain: type[Any], rule: Rule) -> _Read:
             raise _Misfit(f": must be {says}")
         return value
 
-    return read
+    return read if rule.between is None else read_number
 
 
 _AtOnce: TypeAlias = Callable[[list[Any]], "tuple[Any, ...] | None"]
@@ -199,48 +206,61 @@ def _fixed(inner: list[_Read]) -> _Read:
 
 
 def _object(declared: Any) -> _Read:
-    take = _taker(declared)
+    take, names = _taker(declared)
 
     def read(value: Any) -> Any:
         if not isinstance(value, dict):
             raise _Misfit(": an object is needed")
-        rest = dict(value)
-        facts = take(rest)
-        if rest:
-            raise _Misfit(f": unknown key {min(map(str, rest))!r}")
+        facts, taken = take(value)
+        if taken != len(value):
+            unknown = min(str(name) for name in value if name not in names)
+            raise _Misfit(f": unknown key {unknown!r}")
         return facts
 
     return read
 
 
-def _taker(declared: Any) -> Callable[[dict[Any, Any]], Any]:
-    """Give what builds ``declared`` from its own keys, taking them out of an object."""
+_Take: TypeAlias = "Callable[[dict[Any, Any]], tuple[Any, int]]"
+
+
+def _taker(declared: Any) -> tuple[_Take, frozenset[str]]:
+    """Give what builds ``declared`` from its own keys in an object and says how many those are; and
+    what they may be."""
     hints = get_type_hints(declared, include_extras=True)
     fields = dataclasses.fields(declared)
-    inner = {f.name: _taker(hints[f.name]) for f in fields if f.name == _FLAT}
     keys = [
-        (f.name, _JSON_NAMES.get(f.name, f.name), _reader(hints[f.name]), _optional(f))
+        (JSON_NAMES.get(f.name, f.name), _reader(hints[f.name]), _optional(f))
         for f in fields
-        if f.name != _FLAT
+        if f.name != FLAT
     ]
+    inner = [(at, *_taker(hints[f.name])) for at, f in enumerate(fields) if f.name == FLAT]
+    names = frozenset(name for name, _, _ in keys).union(*(those for _, _, those in inner))
 
-    def take(rest: dict[Any, Any]) -> Any:
-        given = {name: of(rest) for name, of in inner.items()}
-        for field_name, name, read, optional in keys:
-            if name not in rest:
+    def take(given: dict[Any, Any]) -> tuple[Any, int]:
+        places = [(at, *take_place(given)) for at, take_place, _ in inner]
+        # In the order of the declaration.
+        values: list[Any] = []
+        taken = 0
+        for name, read, optional in keys:
+            if name not in given:
                 if not optional:
                     raise _Misfit(f".{name}: is missing")
+                values.append(None)
                 continue
-            value = rest.pop(name)
+            value = given[name]
             if value is None and optional:
                 raise _Misfit(f".{name}: leave the key out instead of null")
             try:
-                given[field_name] = read(value)
+                values.append(read(value))
             except _Misfit as error:
                 raise _Misfit(f".{name}{error}") from None
+            taken += 1
+        for at, place, count in places:
+            values.insert(at, place)
+            taken += count
         try:
-            return declared(**given)
+            return declared(*values), taken
         except BadRecord as error:
             raise _Misfit(f": {error}") from None
 
-    return take
+    return take, names

@@ -4,15 +4,13 @@ Without keys from outside the package nobody says who made it: a package in whic
 together is then ``unproven``, never ``authentic``.
 """
 
-import os
+import hashlib
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from bidwitness.intervals import Interval, intersect, subtract, total
 from bidwitness.storage.evidence.attached import ReportCheck, hold_reports
-from bidwitness.storage.evidence.bag import Bag, Unreadable, open_files
+from bidwitness.storage.evidence.bag import TAG_MANIFEST, Bag, Unreadable, open_files
 from bidwitness.storage.evidence.canonical import BadRecord, parse
 from bidwitness.storage.evidence.chain import (
     Link,
@@ -27,8 +25,8 @@ from bidwitness.storage.evidence.chain import (
     verify_session_chain,
     within_heads,
 )
-from bidwitness.storage.evidence.checkfile import FileFinding, Task, check_file
-from bidwitness.storage.evidence.disclosure import DisclosureFacts, read_disclosure
+from bidwitness.storage.evidence.checkfile import SoundCheck, SoundFinding
+from bidwitness.storage.evidence.disclosure import read_disclosure
 from bidwitness.storage.evidence.footage import (
     gaps_within,
     media_of,
@@ -37,8 +35,10 @@ from bidwitness.storage.evidence.footage import (
     recorded_spans,
     records_path,
 )
+from bidwitness.storage.evidence.material import trust
+from bidwitness.storage.evidence.media_check import StreamPart, check_media
 from bidwitness.storage.evidence.merkle import available, hash_leaf
-from bidwitness.storage.evidence.policy import BadPolicy, Policy, read_policy
+from bidwitness.storage.evidence.policy import BadPolicy, Policy
 from bidwitness.storage.evidence.proof import (
     LOG_FOLDER,
     LogClaims,
@@ -54,6 +54,7 @@ from bidwitness.storage.evidence.report import (
     NOT_CHECKED,
     UNPROVEN,
     UNREADABLE,
+    UNSEALED,
     Report,
     StreamReport,
 )
@@ -65,38 +66,44 @@ from bidwitness.storage.evidence.session_records import (
     SupplementFacts,
 )
 from bidwitness.storage.evidence.stamps import NO_TOKEN_CHECK, TokenCheck
-
-# Hashing leaves the interpreter's lock alone; two files at least are worked on at once.
-WORKERS = min(16, max(4, os.cpu_count() or 1))
+from bidwitness.storage.evidence.tracks import tracks_of
 
 
 def verify_package(
     path: Path,
     policy: Path | None = None,
     *,
+    policy_key: str | None = None,
     media: bool = True,
     check_token: TokenCheck | None = None,
     check_report: ReportCheck | None = None,
+    check_sound: SoundCheck | None = None,
 ) -> Report:
     """Verify a package: a zip, a bag's base folder, or a folder that holds exactly one bag.
 
     Never raises for what the package holds: the report tells. ``policy``: trust material from
-    outside; without it nothing is ever authentic. Without ``media`` the recordings themselves are
+    outside; without it nothing is ever authentic. ``policy_key``: a key, or its fingerprint, that
+    published trust material must be signed by. Without ``media`` the recordings themselves are
     not read, only that they are there is seen; then nothing is authentic either. ``check_token``
     knows who may sign time stamps; without it only what they are over is looked at, and that is said.
-    ``check_report`` in the same way knows signatures of evidence reports.
+    ``check_report`` in the same way knows signatures of evidence reports, ``check_sound`` how to
+    rebuild the G.711 that was received.
     """
     report = Report(str(path))
     try:
-        trusted = None if policy is None else read_policy(policy.read_bytes())
+        told = None if policy is None else trust(policy.read_bytes(), policy_key)
         with open_files(path) as files:
-            run = _Verification(Bag(files), report, trusted, check_token, media=media)
+            trusted = told.policy if told else None
+            run = _Verification(Bag(files), report, trusted, check_token, check_sound, media=media)
             run.run()
             run.check_reports(check_report)
     except (Unreadable, BadPolicy, OSError) as error:
         report.problems.append(Problem("unreadable", path.name, str(error)))
         report.exit_code = UNREADABLE
         return report
+    if told is not None:
+        report.trust = told.facts
+        report.notes += told.notes
     report.not_checked += NOT_CHECKED
     if not available("sm3"):
         report.not_checked.append(NO_SM3)
@@ -105,19 +112,9 @@ def verify_package(
         report.unproven.append(NO_MEDIA)
     proven = AUTHENTIC if not report.unproven else UNPROVEN
     report.exit_code = FALSE if report.problems else proven
-    for stream in report.streams:
-        stream.problems = sum(stream.stream in problem.where for problem in report.problems)
+    report.assign_problems()
+    report.not_checked += report.unchecked_sounds()
     return report
-
-
-@dataclass
-class _Stream:
-    """What has been read of one stream."""
-
-    links: list[Link]
-    disclosures: dict[tuple[str, int], DisclosureFacts] = field(default_factory=dict)
-    claimed: list[Interval] = field(default_factory=list)
-    covered: list[Link] = field(default_factory=list)
 
 
 class _Verification:
@@ -127,21 +124,25 @@ class _Verification:
         report: Report,
         policy: Policy | None,
         check_token: TokenCheck | None,
+        check_sound: SoundCheck | None,
         *,
         media: bool,
     ) -> None:
         self._bag = bag
         self._policy = policy
         self._check_token = check_token
+        self._check_sound = check_sound
         self._media = media
         self._report = report
-        self._streams: dict[str, _Stream] = {}
+        self._streams: dict[str, StreamPart] = {}
         self._session: list[SessionRecord] = []
         self._leaves: list[str] = []
+        self._sounds: dict[str, SoundFinding] = {}
 
     def run(self) -> None:
         """Fill the report."""
         self._report.info = dict(self._bag.info)
+        self._report.digest = hashlib.sha256(self._bag.files.text(TAG_MANIFEST)).hexdigest()
         self._check_bag()
         self._read_session()
         self._read_streams()
@@ -205,9 +206,8 @@ class _Verification:
         close = self._close()
         self._report.sealed = close is not None
         if close is None:
-            unsealed = ("场次未固化,无法证明内容齐全", "not sealed: nothing says that this is all")
-            self._report.notes.append(unsealed)
-            self._report.unproven.append(unsealed)
+            self._report.notes.append(UNSEALED)
+            self._report.unproven.append(UNSEALED)
 
     def _close(self) -> CloseFacts | None:
         return next((item for item in self._session if isinstance(item, CloseFacts)), None)
@@ -223,7 +223,7 @@ class _Verification:
                 place = link.facts.place
                 if records_path(place.stream, place.day) != name:
                     self._wrong("swapped", name, f"holds a record of {record_name(link.facts)}")
-                self._streams.setdefault(place.stream, _Stream([])).links.append(link)
+                self._streams.setdefault(place.stream, StreamPart([])).links.append(link)
         for name in self._files("disclosures"):
             for where, line in self._lines(name):
                 try:
@@ -231,7 +231,7 @@ class _Verification:
                 except BadRecord as error:
                     self._wrong("modified", where, str(error))
                     continue
-                stream = self._streams.setdefault(facts.stream, _Stream([]))
+                stream = self._streams.setdefault(facts.stream, StreamPart([]))
                 if (facts.day, facts.seq) in stream.disclosures:
                     self._wrong("inserted", name, f"speaks twice of {facts.day}#{facts.seq}")
                 stream.disclosures[facts.day, facts.seq] = facts
@@ -271,7 +271,7 @@ class _Verification:
             )
             self._check_heads(stream_id, stream, mine)
 
-    def _check_heads(self, stream_id: str, stream: _Stream, heads: Sequence[HeadFacts]) -> None:
+    def _check_heads(self, stream_id: str, stream: StreamPart, heads: Sequence[HeadFacts]) -> None:
         """Each stretch that the close names must be there whole and end in its head."""
         rest = {id(link) for link in stream.links}
         self._report.problems += verify_order(stream.links)
@@ -297,52 +297,14 @@ class _Verification:
             shown = f"{name}{lost[0]}" if lost else f"{name}{head.first} to {head.last}"
             count = head.last - head.first + 1 - len(there)
             self._wrong("removed", shown, f"{count} record(s) that the close names are missing")
-        elif part[-1].leaf != head.head:
-            self._wrong("modified", part[-1].name, "is not the record that the close names")
+        elif not part or part[-1].leaf != head.head:
+            where = part[-1].name if part else f"{name}{head.last}"
+            self._wrong("modified", where, "is not the record that the close names")
 
     def _check_media(self) -> None:
-        tasks = self._tasks()
-        expected = {task.name for task in tasks if task.facts}
-        for name in self._bag.payload:
-            if name.startswith("data/media/") and name not in expected:
-                self._wrong("inserted", name, "belongs to no record of the package")
-        if not self._media:
-            tasks = [task for task in tasks if not task.name.startswith("data/media/")]
-        with ThreadPoolExecutor(WORKERS) as pool:
-            found = list(pool.map(lambda task: check_file(self._bag.files, task), tasks))
-        owners = {task.facts.file.sha256: task.name for task in tasks if task.facts is not None}
-        for task, finding in zip(tasks, found, strict=True):
-            self._judge(task, finding, owners)
-
-    def _tasks(self) -> list[Task]:
-        """List every file to be read once: payload and tag files, media with their records."""
-        media: dict[str, Task] = {}
-        for stream in self._streams.values():
-            for link in stream.links:
-                if isinstance(link.facts, SegmentFacts):
-                    name = media_path(link.facts.place, link.facts.start)
-                    disclosure = stream.disclosures.get(link.key)
-                    if name in self._bag.files.sizes():
-                        media[name] = Task(name, self._bag.listed(name), link.facts, disclosure)
-                    elif overlapping(link.facts, stream.claimed) and (
-                        disclosure is None or disclosure.kept
-                    ):
-                        self._wrong("missing", name, f"the file of {link.name} is not there")
-        others = [
-            Task(name, self._bag.listed(name))
-            for name in sorted(self._bag.files.sizes())
-            if name not in media
-        ]
-        return [*media.values(), *others]
-
-    def _judge(self, task: Task, finding: FileFinding, owners: dict[str, str]) -> None:
-        if not finding.wrong:
-            return
-        other = owners.get(finding.sha256)
-        if task.facts is not None and other not in (None, task.name):
-            self._wrong("swapped", task.name, f"holds the bytes of {other}")
-        else:
-            self._wrong(finding.kind, task.name, "; ".join(finding.wrong))
+        found = check_media(self._bag, self._streams, self._check_sound, recordings=self._media)
+        self._report.problems += found.problems
+        self._sounds = found.sounds
 
     def _check_coverage(self) -> None:
         for stream_id, stream in sorted(self._streams.items()):
@@ -354,13 +316,21 @@ class _Verification:
 
     def _recompute(self, stated: CloseFacts | SupplementFacts, due: Sequence[SpanFacts]) -> None:
         """Hold what a close or supplement states against the records that it names itself."""
+        streams = {entry.stream for entry in stated.coverage}
+        named = {
+            stream_id: [link.facts for link in within_heads(stream.covered, stated.heads)]
+            for stream_id, stream in self._streams.items()
+            if stream_id in streams
+        }
         for entry in stated.coverage:
-            stream = self._streams.get(entry.stream)
-            if stream is None:
+            if entry.stream not in named:
                 continue
-            wanted = [Interval(s.start, s.end) for s in due if s.stream == entry.stream]
-            named = within_heads(stream.covered, stated.heads)
-            spans = recorded_spans((link.facts for link in named), entry.medium)
+            wanted = [
+                Interval(s.start, s.end)
+                for s in due
+                if s.stream == entry.stream and s.end > s.start
+            ]
+            spans = recorded_spans(named[entry.stream], entry.medium)
             due_us, recorded_us = total(wanted), total(intersect(wanted, spans))
             if (entry.due_us, entry.recorded_us) != (due_us, recorded_us):
                 said = f"{entry.recorded_us} of {entry.due_us} µs recorded"
@@ -399,12 +369,12 @@ class _Verification:
         self._report.reports = found.reports
         self._report.not_checked += found.not_checked
 
-    def _describe(self, stream_id: str, stream: _Stream) -> StreamReport:
+    def _describe(self, stream_id: str, stream: StreamPart) -> StreamReport:
         report = StreamReport(stream_id, stream.claimed)
         sizes = self._bag.files.sizes()
         segments = [item.facts for item in stream.links if isinstance(item.facts, SegmentFacts)]
-        for facts in segments:
-            name = media_path(facts.place, facts.start)
+        named = [(facts, media_path(facts.place, facts.start)) for facts in segments]
+        for facts, name in named:
             disclosure = stream.disclosures.get((facts.place.day, facts.place.seq))
             if name in sizes:
                 report.segments += 1
@@ -416,6 +386,7 @@ class _Verification:
         for medium in sorted({m for item in segments for m in media_of(item)}):
             spans = intersect(recorded_spans(covered, medium), stream.claimed)
             report.recorded_us[medium] = total(spans)
+        report.tracks = tracks_of([pair for pair in named if pair[1] in sizes], self._sounds)
         held = [Interval(item.start, item.end) for item in segments]
         found = gaps_within(covered, stream.claimed)
         report.gaps = [(gap.cause, gap.medium, part) for gap, part in found]

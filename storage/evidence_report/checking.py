@@ -71,12 +71,26 @@ def _read(document: bytes) -> tuple[bytes, bytes]:
         allow_fetching=False,
         moment=signatures[0].self_reported_timestamp,
     )
-    status = validate_pdf_signature(signatures[0], context)
+    status: Any = validate_pdf_signature(signatures[0], context, _stamp_context(signatures[0]))
     if not (status.intact and status.valid):
         raise BadReport("it was changed after it was signed")
+    stamp = status.timestamp_validity
+    if stamp is not None and not (stamp.intact and stamp.valid):
+        raise BadReport("the time stamp in its signature is not of it")
     if status.coverage != SignatureCoverageLevel.ENTIRE_FILE:
         raise BadReport("something was added to it after it was signed")
     names = reader.root["/Names"]["/EmbeddedFiles"]["/Names"]
     if len(names) != 2:
         raise BadReport("it does not hold exactly one file of facts")
     return own.dump(), names[1]["/EF"]["/F"].data
+
+
+def _stamp_context(signature: Any) -> Any:
+    """Give what a time stamp in a signature is held against: its own certificates. Whose they are
+    is looked at when it is asked for; here, whether it is over this signature."""
+    from pyhanko.sign.validation.generic_cms import extract_tst_data_iter
+    from pyhanko_certvalidator import ValidationContext
+
+    tokens: Any = extract_tst_data_iter(signature.signer_info, signed=False)
+    held = [item.chosen for token in tokens for item in token["certificates"]]
+    return ValidationContext(trust_roots=held, allow_fetching=False) if held else None

@@ -21,7 +21,7 @@ from bidwitness.storage.evidence_report.facts import (
     SeenBy,
     StateFacts,
 )
-from bidwitness.storage.index.models import Alarm, AuditEntry, Event, Outbox, Playback
+from bidwitness.storage.index.models import Alarm, AuditEntry, Event, Grant, Outbox, Playback
 from bidwitness.storage.ledger.proving import LogPosition, newest_note
 from bidwitness.storage.ledger.shard import origin_of
 from bidwitness.storage.ledger.stamped import stamp_folder, stamped_sizes
@@ -30,6 +30,8 @@ from bidwitness.storage.ledger.trusted import read_trusted
 SECOND = 1_000_000
 # What the footage was looked at or copied by; what is said in its session's life is in its records.
 ACCESS = ("playback.", "live.", "snapshot.", "export.", "clip.", "evidence_report.")
+# An act's end, or how far it went, says nothing that its beginning has not said.
+_SAID = (".stop", ".close", ".seen")
 _CLOCK_STEP = "clock_step"
 
 
@@ -125,8 +127,10 @@ def access_to(
 ) -> tuple[AccessFacts, ...]:
     """Give who saw or copied the footage, or tried to, by the audit entries up to now.
 
-    Live views are told of the session's own time; all else is of the session.
+    Live views are told of the session's own time; all else is of the session. Who has a
+    confidential grant is not named: whoever gets the report would know of it.
     """
+    secret = select(Grant.user_id).where(Grant.session_id == session_id, Grant.confidential)
     playbacks = orm.scalars(select(Playback.id).where(Playback.session_id == session_id))
     subjects = [f"session:{session_id}", *(f"playback:{playback}" for playback in playbacks)]
     watched = and_(
@@ -136,13 +140,15 @@ def access_to(
     )
     rows = orm.scalars(
         select(AuditEntry)
-        .where(or_(AuditEntry.subject.in_(subjects), watched))
+        .where(
+            or_(AuditEntry.subject.in_(subjects), watched),
+            or_(AuditEntry.user_id.is_(None), AuditEntry.user_id.not_in(secret)),
+        )
         .order_by(AuditEntry.at_us, AuditEntry.id)
     )
     found: dict[tuple[str, str], AccessFacts] = {}
     for row in rows:
-        # An act's end says nothing that its beginning has not said.
-        if not row.action.startswith(ACCESS) or row.action.endswith((".stop", ".close")):
+        if not row.action.startswith(ACCESS) or row.action.endswith(_SAID):
             continue
         key = (row.who, row.action)
         known = found.get(key, AccessFacts(row.who, row.action, 0, 0, row.at_us, row.at_us))

@@ -1,8 +1,9 @@
 """Make a report: gather, set, sign, keep. Each has its own number; none is written over."""
 
 import hashlib
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sqlalchemy import func, select
@@ -15,13 +16,16 @@ from bidwitness.storage.evidence_report.facts import ReportFacts, facts_bytes
 from bidwitness.storage.evidence_report.gather import Ended, ended_of, gather, streams_of
 from bidwitness.storage.evidence_report.probe import probe_stream
 from bidwitness.storage.evidence_report.registered import report_paths
-from bidwitness.storage.evidence_report.signing import open_report_signer, sign_report
+from bidwitness.storage.evidence_report.signing import ReportSigner, open_report_signer, sign_report
+from bidwitness.storage.evidence_report.stamping import ReportStamp, stamps_of
 from bidwitness.storage.footage import open_footage
 from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.footage import segments_in
 from bidwitness.storage.index.models import Derivative, Segment, Session
 from bidwitness.storage.jobs import JobRun
 from bidwitness.storage.ledger.proving import log_position
+
+log = logging.getLogger(__name__)
 
 # A report that says where it stands in the log is worth a wait; a log that does not come is said.
 WAIT_US = 180_000_000
@@ -49,13 +53,34 @@ def make_report(run: JobRun) -> Mapping[str, object]:
     signer = open_report_signer(run.settings, now)
     with run.database.read() as orm:
         facts = gather(orm, run.settings, session_id, number, now, probes, signer.facts)
-    signed = sign_report(make_document(facts), signer, number, facts.issuer, now)
+    waits = now - ended.newest.place.at < WAIT_US
+    signed, stamp = _signed(facts, signer, stamps_of(run.settings, run.clock), waits=waits)
     run.check()
     document, beside = report_paths(run.settings, report_id)
-    _keep(document, signed)
-    _keep(beside, facts_bytes(facts))
+    keep_file(document, signed)
+    keep_file(beside, facts_bytes(facts))
     with run.database.write() as orm:
-        return _registered(orm, run, report_id, facts, signed)
+        return _registered(orm, run, report_id, facts, signed, stamp)
+
+
+def _signed(
+    facts: ReportFacts, signer: ReportSigner, stamps: Sequence[ReportStamp], *, waits: bool
+) -> tuple[bytes, str | None]:
+    """Sign, with the time stamp of the first authority that gives one; give its name too.
+
+    Raises ``Unavailable`` while one may still answer and there is time to wait for it.
+    """
+    document = make_document(facts)
+    for stamp in stamps:
+        try:
+            signed = sign_report(document, signer, facts.number, facts.issuer, facts.made, stamp)
+            return signed, stamp.name
+        except Unavailable as error:
+            told = {"report": facts.number, "authority": stamp.name, "why": error.detail}
+            log.warning("a report was not stamped", extra={"facts": told})
+    if stamps and waits:
+        raise Unavailable("No time-stamping authority has stamped the report yet.")
+    return sign_report(document, signer, facts.number, facts.issuer, facts.made), None
 
 
 def _wait_for_log(orm: Orm, ended: Ended, session_id: str, now_us: int) -> None:
@@ -100,7 +125,7 @@ def _numbered(orm: Orm, run: JobRun, session_id: str) -> tuple[str, str]:
 
 
 def _registered(
-    orm: Orm, run: JobRun, report_id: str, facts: ReportFacts, signed: bytes
+    orm: Orm, run: JobRun, report_id: str, facts: ReportFacts, signed: bytes, stamp: str | None
 ) -> Mapping[str, object]:
     row = orm.get_one(Derivative, report_id, with_for_update=True)
     digest = hashlib.sha256(facts_bytes(facts)).hexdigest()
@@ -112,6 +137,7 @@ def _registered(
         "record": facts.root.seq,
         "root": facts.root.leaf,
         "digest": digest,
+        "stamped_by": stamp,
     }
     told = {"report": report_id, "sha256": row.sha256, **row.recipe}
     subject = f"session:{facts.sitting.session}"
@@ -121,7 +147,7 @@ def _registered(
     return told
 
 
-def _keep(path: Path, data: bytes) -> None:
+def keep_file(path: Path, data: bytes) -> None:
     """Write a file whole or not at all. Raises ``StorageFull``."""
     part = path.with_suffix(f"{path.suffix}.part")
     try:

@@ -20,9 +20,11 @@ from bidwitness.config import Settings
 from bidwitness.errors import ConfigError
 from bidwitness.keyfile import make_key_file, read_key_file
 from bidwitness.storage.evidence_report.facts import KeyFacts
+from bidwitness.storage.evidence_report.stamping import ReportStamp
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+    from pyhanko.sign.signers import PdfSignatureMetadata
 
 # As long as the law may want the footage kept, twice over.
 YEARS = 30
@@ -118,16 +120,42 @@ def _new_key(settings: Settings, now_us: int) -> bytes:
     ) + certificate.public_bytes(serialization.Encoding.PEM)
 
 
+def _about(kind: str, number: str, issuer: str) -> "PdfSignatureMetadata":
+    """Say what the signature is, and that nothing may be changed after it."""
+    from pyhanko.sign.fields import MDPPerm, SigSeedSubFilter
+    from pyhanko.sign.signers import PdfSignatureMetadata
+
+    return PdfSignatureMetadata(
+        field_name="Signature",
+        md_algorithm="sha256",
+        subfilter=SigSeedSubFilter.PADES,
+        name=issuer,
+        reason=f"{kind} {number}",
+        certify=True,
+        docmdp_permissions=MDPPerm.NO_CHANGES,
+    )
+
+
 def sign_report(
-    document: bytes, signer: ReportSigner, number: str, issuer: str, at_us: int
+    document: bytes,
+    signer: ReportSigner,
+    number: str,
+    issuer: str,
+    at_us: int,
+    stamp: ReportStamp | None = None,
+    *,
+    kind: str = "固证报告",
 ) -> bytes:
-    """Give the report with its signature, which allows no change after it. ``at_us``: µs UTC."""
+    """Give the report with its signature, which allows no change after it. ``at_us``: µs UTC.
+
+    With a ``stamp`` the signature carries its time; raises ``Unavailable`` if that is not given.
+    """
     # Here: only who signs needs what it loads.
     from asn1crypto import keys as asn1_keys
     from asn1crypto import x509 as asn1_x509
     from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
-    from pyhanko.sign.fields import MDPPerm, SigFieldSpec, SigSeedSubFilter
-    from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, SimpleSigner
+    from pyhanko.sign.fields import SigFieldSpec
+    from pyhanko.sign.signers import PdfSigner, SimpleSigner
     from pyhanko_certvalidator.registry import SimpleCertificateStore
 
     at = datetime.fromtimestamp(at_us // 1_000_000, UTC)
@@ -153,17 +181,13 @@ def sign_report(
         signing_key=asn1_keys.PrivateKeyInfo.load(key),
         cert_registry=store,
     )
-    about = PdfSignatureMetadata(
-        field_name="Signature",
-        md_algorithm="sha256",
-        subfilter=SigSeedSubFilter.PADES,
-        name=issuer,
-        reason=f"固证报告 {number}",
-        certify=True,
-        docmdp_permissions=MDPPerm.NO_CHANGES,
-    )
     # Without a box on a page: its text would be in a font that is not embedded.
-    made = AtItsTime(about, signing, new_field_spec=SigFieldSpec("Signature"))
+    made = AtItsTime(
+        _about(kind, number, issuer),
+        signing,
+        timestamper=None if stamp is None else stamp.timestamper(),
+        new_field_spec=SigFieldSpec("Signature"),
+    )
     out = io.BytesIO()
     made.sign_pdf(IncrementalPdfFileWriter(io.BytesIO(document)), output=out)
     return out.getvalue()

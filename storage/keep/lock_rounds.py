@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, Update, case, literal, select, update
+from sqlalchemy import BigInteger, Select, Update, case, func, literal, select, update
+from sqlalchemy.orm import Session as Orm
 
 from bidwitness.clock import Clock
 from bidwitness.errors import BidWitnessError, Unavailable
@@ -19,7 +20,7 @@ from bidwitness.intervals import Interval
 from bidwitness.locking import Lock, Plan
 from bidwitness.storage.index.alarms import clear_alarm, raise_alarm
 from bidwitness.storage.index.database import Database
-from bidwitness.storage.index.models import RecordObject, Segment
+from bidwitness.storage.index.models import RecordObject, Segment, SessionObject
 from bidwitness.storage.keep.locking import LockPlanner, Thing, day_span
 from bidwitness.storage.store import LockingStore
 
@@ -31,17 +32,23 @@ RETRY_US = 600_000_000
 # In place of a time: a hold is asked for and has not been read back.
 ASKED = 0
 ALARM, SUBJECT = "lock_failed", "store"
-Table = type[Segment] | type[RecordObject]
+Row = Segment | RecordObject | SessionObject
+Table = type[Segment] | type[RecordObject] | type[SessionObject]
+TABLES: tuple[Table, ...] = (Segment, RecordObject, SessionObject)
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """An object whose lock must be looked at; ``lock`` is what the index knows of it."""
+    """An object whose lock must be looked at; ``lock`` is what the index knows of it.
+
+    ``owner``: the stream that it is of, or the session that it is about. ``span``: nothing for a
+    file about a session.
+    """
 
     table: Table
     id: int
-    stream_id: str
-    span: Interval
+    owner: str
+    span: Interval | None
     key: str
     version: str
     lock: Lock
@@ -83,7 +90,6 @@ class LockKeeper:
         self._clock = clock
         self._planner = planner
         self._threads = threads
-        self._failing: set[tuple[Table, int]] = set()
         # A store that has failed in this round is not asked again.
         self._outage: BidWitnessError | None = None
 
@@ -95,7 +101,7 @@ class LockKeeper:
         """
         if not self._planner.able():
             return 0
-        taken = [*self._take(Segment), *self._take(RecordObject)]
+        taken = [due for table in TABLES for due in self._take(table)]
         if not taken:
             return 0
         planned = self._planned(taken)
@@ -126,21 +132,25 @@ class LockKeeper:
             return [_due(table, row, now + LEASE_US) for row in rows]
 
     def _planned(self, taken: Sequence[Due]) -> list[tuple[Due, Plan]]:
-        """Plan by stream; that a hold is about to be asked for is noted before it is."""
+        """Plan by stream or session; that a hold is about to be asked for is noted before it is."""
         now = self._clock.utc_us()
-        by_stream: dict[str, list[Due]] = {}
+        by_owner: dict[tuple[bool, str], list[Due]] = {}
         for due in taken:
-            by_stream.setdefault(due.stream_id, []).append(due)
+            by_owner.setdefault((due.span is None, due.owner), []).append(due)
         planned: list[tuple[Due, Plan]] = []
         with self._database.read() as orm:
-            for stream, dues in by_stream.items():
-                things = [Thing(due.span, due.lock) for due in dues]
-                plans = self._planner.plan(orm, stream, things, now)
+            for (_, owner), dues in by_owner.items():
+                things = [Thing(due.span, due.lock) for due in dues if due.span is not None]
+                plans = (
+                    self._planner.plan(orm, owner, things, now)
+                    if things
+                    else (self._planner.plan_session(orm, owner, [due.lock for due in dues], now))
+                )
                 planned += zip(dues, plans, strict=True)
         fresh = [due for due, plan in planned if plan.lock.held and not due.lock.held]
         if fresh:
             with self._database.write() as orm:
-                for table in (Segment, RecordObject):
+                for table in TABLES:
                     ids = [due.id for due in fresh if due.table is table]
                     orm.execute(
                         update(table).where(table.id.in_(ids)).values(lock_hold_us=ASKED),
@@ -171,16 +181,13 @@ class LockKeeper:
 
     def _note(self, done: Sequence[Done]) -> None:
         now = self._clock.utc_us()
-        for item in done:
-            here = (item.due.table, item.due.id)
-            (self._failing.discard if item.failed is None else self._failing.add)(here)
         wrong = [item for item in done if item.failed is not None or item.lost]
         with self._database.write() as orm:
             for item in done:
                 orm.execute(_noted(item, now), execution_options={"synchronize_session": False})
             if wrong:
                 raise_alarm(orm, ALARM, SUBJECT, now, cause=_cause(wrong[0]))
-            elif not self._failing:
+            elif not _any_failing(orm):
                 clear_alarm(orm, ALARM, SUBJECT, now)
         if wrong:
             facts = {"objects": len(wrong), "first": wrong[0].due.key, "why": _cause(wrong[0])}
@@ -191,18 +198,32 @@ def _noted(item: Done, now_us: int) -> Update:
     """Give what a row says after its look, unless it has come due anew since it was taken."""
     table = item.due.table
     if item.lock is None:
-        values: dict[str, int | None] = {}
+        # The first failure counts: since then it has been without what it must have.
+        since = func.coalesce(table.lock_failed_us, now_us)
+        values: dict[str, object] = {"lock_failed_us": since}
         look: int | None = now_us + RETRY_US
     else:
         values = {
             "lock_until_us": item.lock.until_us,
             "lock_hold_us": (item.due.hold_us or now_us) if item.plan.lock.held else None,
             "lock_checked_us": now_us,
+            "lock_failed_us": None,
         }
         look = item.plan.look_us
     left = table.lock_due_us == item.due.lease_us
     values_due = case((left, literal(look, BigInteger)), else_=table.lock_due_us)
     return update(table).where(table.id == item.due.id).values(lock_due_us=values_due, **values)
+
+
+def _any_failing(orm: Orm) -> bool:
+    """Say whether any object is without the lock that it must have, also from before a restart."""
+    for table in TABLES:
+        query = select(table.id).where(table.lock_failed_us.is_not(None))
+        if table is Segment:
+            query = query.where(Segment.removed_us.is_(None))
+        if orm.scalar(query.limit(1)) is not None:
+            return True
+    return False
 
 
 def _cause(item: Done) -> str:
@@ -211,11 +232,11 @@ def _cause(item: Done) -> str:
     return f"The store had less of a lock on {item.due.key} than it had said; it was set again."
 
 
-def _due(table: Table, row: Segment | RecordObject, lease_us: int) -> Due:
+def _due(table: Table, row: Row, lease_us: int) -> Due:
     return Due(
         table,
         row.id,
-        row.stream_id,
+        row.session_id if isinstance(row, SessionObject) else row.stream_id,
         _span(row),
         str(row.store_key),
         str(row.store_version),
@@ -225,8 +246,10 @@ def _due(table: Table, row: Segment | RecordObject, lease_us: int) -> Due:
     )
 
 
-def _span(row: Segment | RecordObject) -> Interval:
-    """Give the time that an object tells of; records are of a day."""
+def _span(row: Row) -> Interval | None:
+    """Give the time that an object tells of; records are of a day, a session's files of no time."""
+    if isinstance(row, SessionObject):
+        return None
     if isinstance(row, Segment):
         return Interval(row.from_us, max(row.to_us, row.from_us + 1))
     return day_span(row.day)

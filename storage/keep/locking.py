@@ -12,12 +12,14 @@ from bidwitness.intervals import Interval
 from bidwitness.locking import UNLOCKED, Lock, Needed, Plan, plan_lock
 from bidwitness.periods import DAY_US
 from bidwitness.storage.index.claims import FOREVER
-from bidwitness.storage.index.models import RecordObject, Segment, Session
+from bidwitness.storage.index.models import Hold, Session
+from bidwitness.storage.index.models.footage import Locked
 from bidwitness.storage.index.protection import claims_of, holds_of
 from bidwitness.storage.periods import loop_us_of, periods_of, policies_of
 from bidwitness.words import Outcome, SessionState
 
 _SETTLED = frozenset({SessionState.SEALED, SessionState.ARCHIVED, SessionState.TRANSFERRED})
+_KEPT = frozenset(SessionState) - {SessionState.DISPOSED}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NOTHING = Plan(UNLOCKED, None)
 
@@ -68,8 +70,25 @@ class LockPlanner:
             for thing in things
         ]
 
+    def plan_session(
+        self, orm: Orm, session_id: str, present: Sequence[Lock], now_us: int
+    ) -> list[Plan]:
+        """Give the plan of each file about a session: it stays as long as what the session claims."""
+        if not present or not self.able():
+            return [NOTHING for _ in present]
+        needs: list[Needed] = []
+        if orm.scalar(select(Session.state).where(Session.id == session_id)) in _KEPT:
+            period = periods_of(orm, {session_id}, policies_of(orm))[session_id]
+            needs.append(Needed(period, session_id in _settled(orm, {session_id})))
+        held = orm.scalar(
+            select(Hold.id)
+            .where(Hold.session_id == session_id, Hold.released_us.is_(None))
+            .limit(1)
+        )
+        return [plan_lock(lock, 0, needs, held is not None, now_us) for lock in present]
 
-def note_lock(row: Segment | RecordObject, plan: Plan, now_us: int) -> None:
+
+def note_lock(row: Locked, plan: Plan, now_us: int) -> None:
     """Say in a row what lock its new version began with, and when it must be looked at again."""
     if plan.lock == UNLOCKED and plan.look_us is None:
         return

@@ -13,7 +13,7 @@ from bidwitness.errors import Unavailable
 from bidwitness.storage.alarming.notify import Notifier
 from bidwitness.storage.alarming.watch import StreamWatch
 from bidwitness.storage.footage import Footage
-from bidwitness.storage.index.database import Database, open_database, upgrade
+from bidwitness.storage.index.database import Database, open_index, upgrade
 from bidwitness.storage.index.policies import seed_policies
 from bidwitness.storage.keep.disk import SPOOL, DiskWatch
 from bidwitness.storage.keep.duties import Duties, Duty
@@ -24,8 +24,12 @@ from bidwitness.storage.keep.lock import KeepLock
 from bidwitness.storage.keep.lock_rounds import LockKeeper
 from bidwitness.storage.keep.locking import LockPlanner
 from bidwitness.storage.keep.loops import ShortLoops
+from bidwitness.storage.keep.mending import Mender
 from bidwitness.storage.keep.records import RecordsWriter
+from bidwitness.storage.keep.reports import ReportKeeper
+from bidwitness.storage.keep.scrub import Scrub
 from bidwitness.storage.keep.store_gate import StoreGate
+from bidwitness.storage.keep.surplus import SurplusWalk
 from bidwitness.storage.keep.upload import Uploader
 from bidwitness.storage.ledger.ledger import Ledger
 from bidwitness.storage.ledger.stamping import Stamper
@@ -37,6 +41,7 @@ from bidwitness.storage.spool.files import SystemFiles
 from bidwitness.storage.spool.volumes import volume_name
 from bidwitness.storage.store import LockingStore, Retrying, open_store
 from bidwitness.storage.store.file import FileStore
+from bidwitness.storage.trail.keeper import TrailKeeper
 
 log = logging.getLogger(__name__)
 
@@ -52,12 +57,25 @@ def duties_of(
     # At the first need of it: the clockwork does not wait for a store.
     ready = StoreGate(database, store, clock, accept=settings.accept_unlocked_store)
     planner = LockPlanner(settings, ready.able)
-    upload = Uploader(database, store, spool, clock, ready, threads=threads, planner=planner)
+    upload = Uploader(
+        *(database, store, spool, clock, ready),
+        threads=threads,
+        planner=planner,
+        bytes_per_s=settings.upload_mb_per_second * 1_000_000,
+    )
     records = RecordsWriter(database, store, clock, ready, planner)
     locks = LockKeeper(database, store, clock, planner, threads=threads)
     keep_us = settings.spool_keep_hours * HOUR_US
     evict = Evictor(database, store, spool, files, clock, keep_us=keep_us)
     collect = Collector(database, store, spool, files, clock)
+    reports = ReportKeeper(database, store, clock, settings, ready, planner)
+    surplus = SurplusWalk(database, store, clock, rate=settings.store_walk_rate)
+    mender = Mender(database, store, spool, settings.reports)
+    scrub = Scrub(
+        *(database, store, mender, clock),
+        rate=settings.store_walk_rate,
+        bytes_per_s=settings.scrub_mb_per_second * 1_000_000,
+    )
     loops = ShortLoops(database, clock, settings)
     journals = JournalKeeper(database, spool, files, clock)
     seal = Sealer(database, clock, settings, Footage(spool, store))
@@ -66,6 +84,7 @@ def duties_of(
     witnesses = Witnesses(database, settings, clock, files)
     stamper = Stamper(database, settings, clock, files)
     ledger = Ledger(database, settings, clock, files, witnesses.confirm)
+    trail = TrailKeeper(database, settings, clock)
     disks = DiskWatch(database, clock, _volumes(settings))
     return [
         Duty("clockwork", 1.0, _quietly(lambda: clockwork.tick(database, clock, settings))),
@@ -76,10 +95,15 @@ def duties_of(
         Duty("ledger", 1.0, ledger.log_some, eager=True),
         Duty("witnesses", 5.0, witnesses.ask_all),
         Duty("stamps", 10.0, stamper.stamp_due),
+        Duty("audit", 1.0, trail.walk_some),
         Duty("upload", 1.0, upload.upload_some, eager=True),
         Duty("locktest", 1.0, _quietly(ready.watch)),
         Duty("locks", 5.0, locks.keep_some, eager=True),
         Duty("records", 10.0, records.write_due),
+        Duty("reports", 10.0, reports.store_some),
+        Duty("surplus", 1.0, surplus.walk_some),
+        Duty("presence", 1.0, scrub.look_some),
+        Duty("scrub", 1.0, scrub.read_some),
         Duty("loops", 10.0, loops.mark),
         Duty("evict", 10.0, evict.evict_some, eager=True),
         Duty("collect", 5.0, collect.collect_some, eager=True),
@@ -118,7 +142,7 @@ def run_keep(settings: Settings) -> None:
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     clock = SystemClock()
-    database = open_database(settings.database_url)
+    database = open_index(settings)
     lock = KeepLock(database, settings.data / "keep.lock")
     try:
         if _ready(settings, database, lock, clock, stopping):

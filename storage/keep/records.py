@@ -4,20 +4,18 @@ A stretch is written once the day is over or a session that needs it is sealed. 
 lost: what was recorded is told by these objects, and before that by the spool's journals.
 """
 
+import hashlib
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session as Orm
 
-from bidwitness.clock import Clock
-from bidwitness.locking import Plan
 from bidwitness.storage.evidence.canonical import parse
 from bidwitness.storage.evidence.records import check_record
 from bidwitness.storage.evidence.session_records import CloseFacts, SupplementFacts
-from bidwitness.storage.index.database import Database
-from bidwitness.storage.index.locks import AT_ONCE
 from bidwitness.storage.index.models import (
     Record,
     RecordObject,
@@ -25,9 +23,7 @@ from bidwitness.storage.index.models import (
     SessionRecord,
     Stream,
 )
-from bidwitness.storage.keep.locking import NOTHING, LockPlanner, Thing, day_span, note_lock
-from bidwitness.storage.store import LockingStore
-from bidwitness.storage.store.base import digest_of
+from bidwitness.storage.keep.objects import ObjectKeeper
 
 DAY_US = 86_400_000_000
 # The last segment of a day is closed, and its row written, some time after midnight.
@@ -50,6 +46,19 @@ class Stretch:
     def key(self) -> str:
         name = f"records-{self.first:06d}-{self.last:06d}.ndjson"
         return f"footage/{self.stream_id}/{self.day}/{name}"
+
+
+def lines_of(orm: Orm, stretch: Stretch) -> bytes | None:
+    """Give the lines of a stretch as an object holds them; nothing unless the index has them all."""
+    query = select(Record.body).where(
+        Record.stream_id == stretch.stream_id,
+        Record.day == stretch.day,
+        Record.seq.between(stretch.first, stretch.last),
+    )
+    bodies = orm.scalars(query.order_by(Record.seq)).all()
+    if len(bodies) != stretch.last - stretch.first + 1 or None in bodies:
+        return None
+    return b"".join(str(body).encode() + b"\n" for body in bodies)
 
 
 def stretches_due(
@@ -81,22 +90,8 @@ def _ended(day: int, now_us: int) -> bool:
     return now_us > int(after.timestamp()) * 1_000_000 + GRACE_US
 
 
-class RecordsWriter:
-    """Writes the stretches that are due. ``ready`` prepares the store."""
-
-    def __init__(
-        self,
-        database: Database,
-        store: LockingStore,
-        clock: Clock,
-        ready: Callable[[], None],
-        planner: LockPlanner | None = None,
-    ) -> None:
-        self._database = database
-        self._store = store
-        self._clock = clock
-        self._ready = ready
-        self._planner = planner
+class RecordsWriter(ObjectKeeper):
+    """Writes the stretches that are due."""
 
     def write_due(self) -> int:
         """Write every stretch that is due; give how many. Raises ``StoreError``."""
@@ -152,45 +147,16 @@ class RecordsWriter:
     def _write(self, stretch: Stretch) -> bool:
         """Write one stretch; say whether all its records were there."""
         with self._database.read() as orm:
-            bodies = list(
-                orm.scalars(
-                    select(Record.body)
-                    .where(
-                        Record.stream_id == stretch.stream_id,
-                        Record.day == stretch.day,
-                        Record.seq.between(stretch.first, stretch.last),
-                    )
-                    .order_by(Record.seq)
-                )
-            )
-        if len(bodies) != stretch.last - stretch.first + 1 or None in bodies:
+            data = lines_of(orm, stretch)
+        if data is None:
             return False  # rows are still being committed; or the day was rebuilt in part
-        data = b"".join(str(body).encode() + b"\n" for body in bodies)
-        sha256, size = digest_of(iter([data]))
         self._ready()
-        plan = self._plan(stretch)
-        stored = self._store.put(stretch.key, lambda: io.BytesIO(data), sha256, lock=plan.lock)
         row = RecordObject(
             stream_id=stretch.stream_id,
             day=stretch.day,
             first_seq=stretch.first,
             last_seq=stretch.last,
-            sha256=sha256,
-            bytes=size,
-            store_key=stored.key,
-            store_version=stored.version,
-            stored_us=self._clock.utc_us(),
+            sha256=hashlib.sha256(data).digest(),
         )
-        note_lock(row, plan, row.stored_us)
-        if self._planner is not None:
-            row.lock_due_us = AT_ONCE  # what was claimed since then did not find this row
-        with self._database.write() as orm:
-            orm.add(row)
+        self._keep(row, stretch.key, lambda: io.BytesIO(data))
         return True
-
-    def _plan(self, stretch: Stretch) -> Plan:
-        if self._planner is None:
-            return NOTHING
-        with self._database.read() as orm:
-            things = [Thing(day_span(stretch.day))]
-            return self._planner.plan(orm, stretch.stream_id, things, self._clock.utc_us())[0]

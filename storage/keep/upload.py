@@ -26,6 +26,7 @@ from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.footage import MAX_SEGMENT_US
 from bidwitness.storage.index.models import Camera, Claim, Garbage, Segment, Session, Stream
 from bidwitness.storage.keep.locking import NOTHING, LockPlanner, Thing, note_lock
+from bidwitness.storage.keep.pace import Pace
 from bidwitness.storage.spool.volumes import locate
 from bidwitness.storage.store import LockingStore, StoredVersion
 from bidwitness.words import RecordMode, SessionState
@@ -69,7 +70,8 @@ class Waiting:
 class Uploader:
     """Stores what waits: claimed footage first, then the oldest, with the lock it must have.
 
-    ``ready`` prepares the store; without a ``planner`` nothing is locked.
+    ``ready`` prepares the store; without a ``planner`` nothing is locked. ``bytes_per_s``: no more
+    is sent than so much, whoever waits; 0 is no bound.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Uploader:
         *,
         threads: int = 2,
         planner: LockPlanner | None = None,
+        bytes_per_s: int = 0,
     ) -> None:
         self._database = database
         self._store = store
@@ -91,6 +94,7 @@ class Uploader:
         self._threads = threads
         self._planner = planner
         self._batch = max(BATCH, 4 * threads)
+        self._pace = Pace(clock, bytes_per_s)
         # Segment → the instant (monotonic µs) of the next attempt, and its alarms' subject.
         self._refused: dict[int, tuple[int, str]] = {}
 
@@ -100,7 +104,8 @@ class Uploader:
         Raises ``StoreError`` or ``StorageFull`` when the store fails, after raising the alarm;
         what was stored before that stays stored.
         """
-        waiting = self._waiting()
+        self._pace.renew()
+        waiting = [item for item in self._waiting() if self._pace.allows(item.size)]
         if not waiting:
             return 0
         batch = _Batch()

@@ -16,9 +16,10 @@ from bidwitness.storage.evidence.entries import entry_bytes, entry_of
 from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import LogShard, Outbox, Session
-from bidwitness.storage.ledger.ledger import BATCH
+from bidwitness.storage.ledger.opening import check_promise
 from bidwitness.storage.ledger.shard import WriterLock, origin_of, read_head
 from bidwitness.storage.ledger.tiles import Tiles
+from bidwitness.storage.ledger.waiting import BATCH, note_unheard, unheard
 
 MAX_REASON = 500
 # Ids in one statement: SQLite takes no more than some thousand.
@@ -41,6 +42,8 @@ def give_up(database: Database, settings: Settings, clock: Clock, reason: str) -
         if row is None or row.given_up is not None:
             raise NotFound("There is no log to give up.")
         tiles = _surviving(settings, row.shard)
+        if tiles is not None:
+            _hear_of_it(database, row, tiles, clock.utc_us())
         lost = [
             id_
             for id_, place, entry in logged_rows(database, row.shard)
@@ -67,6 +70,19 @@ def _wait_again(orm: Orm, ids: list[int]) -> None:
     orm.execute(update(Session).where(Session.id.in_(sessions)).values(log_position=None))
     again = {"shard": None, "position": None, "logged_us": None}
     orm.execute(update(Outbox).where(Outbox.id.in_(ids)).values(again))
+
+
+def _hear_of_it(database: Database, row: LogShard, tiles: Tiles, now_us: int) -> None:
+    """Tell the index of what it does not know of a log that survived: it is not logged again."""
+    try:
+        check_promise(row, tiles)
+        found = unheard(database, row.shard, tiles)
+    except DamageFound:
+        return
+    with database.write() as orm:
+        present = orm.get_one(LogShard, row.shard)
+        present.size, present.root = tiles.size, tiles.root()
+        note_unheard(orm, row.shard, found, now_us)
 
 
 def shards_in_use(database: Database) -> Sequence[str]:

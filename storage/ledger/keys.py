@@ -6,6 +6,7 @@ A file holds one line, ``PRIVATE+KEY+NAME+ID+KEY``, the form that tools for sign
 import base64
 import binascii
 from pathlib import Path
+from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -20,6 +21,7 @@ from bidwitness.storage.evidence.note import (
     cosigned_message,
     write_note,
 )
+from bidwitness.storage.ledger.token_keys import read_token_key
 
 _PREFIX = "PRIVATE+KEY+"
 _SEED = 32
@@ -31,15 +33,44 @@ def key_path(settings: Settings, shard: str) -> Path:
     return settings.keys / f"log-{shard}.key"
 
 
+class Private(Protocol):
+    """A private key, wherever it lies."""
+
+    def public_bytes(self) -> bytes: ...
+
+    def sign(self, message: bytes) -> bytes: ...
+
+    def secret(self) -> bytes: ...
+
+
+class MemoryKey:
+    """A private key that was read from a file and stays in memory."""
+
+    def __init__(self, private: Ed25519PrivateKey) -> None:
+        self._private = private
+
+    def public_bytes(self) -> bytes:
+        return self._private.public_key().public_bytes_raw()
+
+    def sign(self, message: bytes) -> bytes:
+        return self._private.sign(message)
+
+    def secret(self) -> bytes:
+        return self._private.private_bytes_raw()
+
+
 class Signer:
-    """Signs under a name, with a private key that stays in memory.
+    """Signs under a name, with a private key in memory or in a token.
 
     ``kind``: ``ED25519``, or ``COSIGNATURE`` for a witness.
     """
 
-    def __init__(self, name: str, private: Ed25519PrivateKey, kind: int = ED25519) -> None:
-        self._private = private
-        self.key = NoteKey(name, kind, private.public_key().public_bytes_raw())
+    def __init__(
+        self, name: str, private: Ed25519PrivateKey | Private, kind: int = ED25519
+    ) -> None:
+        held = MemoryKey(private) if isinstance(private, Ed25519PrivateKey) else private
+        self._private: Private = held
+        self.key = NoteKey(name, kind, held.public_bytes())
 
     def sign(self, message: bytes) -> bytes:
         """Give the 64 bytes of an Ed25519 signature."""
@@ -57,7 +88,7 @@ class Signer:
 
     def line(self) -> str:
         """Give the private key as it stands in its file."""
-        body = bytes([self.key.kind]) + self._private.private_bytes_raw()
+        body = bytes([self.key.kind]) + self._private.secret()
         return f"{_PREFIX}{self.key.name}+{self.key.id.hex()}+{base64.b64encode(body).decode()}\n"
 
 
@@ -77,6 +108,9 @@ def read_signer(path: Path, kind: int = ED25519, missing: str = _MISSING) -> Sig
 
     Raises ``ConfigError`` if it cannot be read, is open to other users, or is damaged.
     """
+    if (held_by_token := read_token_key(path, missing)) is not None:
+        key, token = held_by_token
+        return Signer(key.name, token, kind)
     data = read_key_file(path, missing)
     damaged = ConfigError(f"The key file {path} is damaged: put it back from the backup.")
     try:

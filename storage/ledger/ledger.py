@@ -1,56 +1,47 @@
 """From the outbox into the site's log, each entry once, whatever is killed when.
 
-The log is written first, then the index says where each entry stands. What the log holds and the
-index does not know of yet is found again by its bytes at the next start.
+What is about to be signed is promised to the index first, if it knows of nothing newer: so two
+writers of one index never sign two logs. Then the log is written, then the index is told where each
+entry stands. What it could not be told is found again by its bytes at the next start.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness.clock import Clock
 from bidwitness.config import Settings
-from bidwitness.errors import BidWitnessError, DamageFound, IndexUnavailable, StorageFull
+from bidwitness.errors import BidWitnessError, Conflict, IndexUnavailable, StorageFull
 from bidwitness.storage.evidence.canonical import BadRecord
 from bidwitness.storage.evidence.entries import (
     RosterEntry,
     ShardBefore,
     ShardEntry,
     entry_bytes,
-    entry_of,
 )
 from bidwitness.storage.evidence.merkle import root
+from bidwitness.storage.evidence.note import Checkpoint
 from bidwitness.storage.evidence.records import utc_day
-from bidwitness.storage.evidence.session_records import CloseFacts
 from bidwitness.storage.index.alarms import clear_alarm, raise_alarm
 from bidwitness.storage.index.database import Database
-from bidwitness.storage.index.models import LogShard, Outbox, Session
-from bidwitness.storage.ledger.keys import key_path, open_signer
+from bidwitness.storage.index.models import LogShard
+from bidwitness.storage.ledger.opening import move_on, name_of_next, open_shard
 from bidwitness.storage.ledger.shard import ShardLog, WriterLock, origin_of
-from bidwitness.storage.ledger.tiles import Tiles
+from bidwitness.storage.ledger.waiting import (
+    note_places,
+    note_unheard,
+    unheard,
+    waiting_rows,
+)
 from bidwitness.storage.spool.files import Files
 
 log = logging.getLogger(__name__)
 
-BATCH = 1000
 STOPPED, SUBJECT = "ledger_stopped", "ledger"
-WAY_OUT = (
-    "Put the newest copy of the log's folder back, or begin a new one with "
-    "`bidwitness new-log-shard` (docs/ledger.md)."
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A row of the outbox: what is to be logged, and where the index wants to hear of it."""
-
-    id: int
-    entry: bytes
-    body: Mapping[str, Any]
 
 
 def _nobody_objects(_shard: str) -> None:
@@ -121,12 +112,15 @@ class Ledger:
     def _log_some(self) -> int:
         self._lock.acquire()
         name, shard = self._open_shard()
-        waiting = self._waiting(0)
+        waiting = waiting_rows(self._database, 0)
         if not waiting:
             return 0
         self._confirm(name)
         first = shard.append([item.entry for item in waiting])
-        self._note(name, shard, {item.id: first + n for n, item in enumerate(waiting)}, waiting)
+        now = self._clock.utc_us()
+        with self._database.write() as orm:
+            self._note(orm, name, shard, now)
+            note_places(orm, name, list(enumerate(waiting, first)), now)
         return len(waiting)
 
     def _open_shard(self) -> tuple[str, ShardLog]:
@@ -138,12 +132,13 @@ class Ledger:
             rows = list(orm.scalars(select(LogShard).order_by(LogShard.opened_us)))
         last = rows[-1] if rows else None
         if last is not None and last.given_up is None:
+            if last.restored_us is not None:
+                raise Conflict(_restored(last))
             # A year that is over, too: it may hold what the index has not heard of.
             self._shard = last.shard, self._open(last, rows[-2] if len(rows) > 1 else None)
             if last.shard[:4] >= year:
                 return self._shard
-        count = sum(row.shard[:4] == year for row in rows)
-        row = self._new_row(f"{year}-{count + 1}" if count else year)
+        row = self._new_row(name_of_next(year, rows))
         self._shard = row.shard, self._open(row, last)
         return self._shard
 
@@ -155,83 +150,55 @@ class Ledger:
         return row
 
     def _open(self, row: LogShard, previous: LogShard | None) -> ShardLog:
-        folder = self._settings.log / row.shard
-        origin = origin_of(self._settings.site, row.shard)
-        fresh = row.size == 0 and not folder.exists()
-        signer = open_signer(key_path(self._settings, row.shard), origin, create=fresh)
-        shard = ShardLog(folder, signer, self._files)
-        shard.open()
-        self._check_promise(row, shard.tiles)
+        fresh = row.size == 0 and not (self._settings.log / row.shard).exists()
+        promise = partial(self._promise, row.shard)
+        shard = open_shard(self._settings, row, self._files, promise, create=fresh)
+        if shard.head.size > row.size:  # an older index: from here on it knows what is here
+            self._promise(row.shard, Checkpoint(shard.key.name, row.size, row.root), shard.head)
         if shard.head.size == 0:
             begins = ShardEntry(_before(self._settings, previous), _reason(previous))
-            shard.append([entry_bytes(begins), entry_bytes(RosterEntry("log", str(signer.key)))])
-        self._reconcile(row, shard)
+            shard.append([entry_bytes(begins), entry_bytes(RosterEntry("log", str(shard.key)))])
+        found, now = unheard(self._database, row.shard, shard.tiles), self._clock.utc_us()
+        with self._database.write() as orm:
+            self._note(orm, row.shard, shard, now)
+            note_unheard(orm, row.shard, found, now)
         return shard
 
-    def _check_promise(self, row: LogShard, tiles: Tiles) -> None:
-        """The log must go on from the last checkpoint that the index knows to have been made."""
-        if tiles.size < row.size:
-            raise DamageFound(
-                f"The log {row.shard} on disk has {tiles.size} entries; a checkpoint promised "
-                f"{row.size}: it is an old copy, and to go on would contradict what was signed. "
-                + WAY_OUT
-            )
-        if row.size and tiles.range_root(0, row.size) != row.root:
-            raise DamageFound(
-                f"The log {row.shard} on disk is not the one whose checkpoint of {row.size} "
-                "entries is known: to go on would contradict what was signed. " + WAY_OUT
-            )
-
-    def _reconcile(self, row: LogShard, shard: ShardLog) -> None:
-        """Tell the index of entries that were logged when it could no longer be told."""
-        if row.size == shard.head.size:
-            return
-        waiting: dict[bytes, Waiting] = {}
-        after = 0
-        while batch := self._waiting(after):
-            waiting |= {item.entry: item for item in batch}
-            after = batch[-1].id
-        entries = ((shard.tiles.entry(n), n) for n in range(row.size, shard.head.size))
-        found = [(waiting[entry], place) for entry, place in entries if entry in waiting]
-        places = {item.id: place for item, place in found}
-        self._note(row.shard, shard, places, [item for item, _ in found])
-
-    def _waiting(self, after: int) -> list[Waiting]:
-        query = (
-            select(Outbox)
-            .where(Outbox.shard.is_(None), Outbox.id > after)
-            .order_by(Outbox.id)
-            .limit(BATCH)
-        )
-        with self._database.read() as orm:
-            return [
-                Waiting(row.id, entry_bytes(entry_of(row.body["entry"])), row.body)
-                for row in orm.scalars(query)
-            ]
-
-    def _note(
-        self, name: str, shard: ShardLog, places: Mapping[int, int], items: Sequence[Waiting]
-    ) -> None:
-        """Say in the index where entries stand, and how far the log is known to have come."""
-        now = self._clock.utc_us()
+    def _promise(self, name: str, before: Checkpoint, after: Checkpoint) -> None:
+        """Say in the index what is about to be signed. Raises ``Conflict`` if it knows better."""
         with self._database.write() as orm:
-            rows = [
-                {"id": id_, "shard": name, "position": place, "logged_us": now}
-                for id_, place in places.items()
-            ]
-            if rows:
-                orm.execute(update(Outbox), rows)
-            for item in items:
-                if item.body.get("record") == CloseFacts.T:
-                    _note_position(orm, str(item.body["session"]), places[item.id])
-            row = orm.get_one(LogShard, name)
-            row.size, row.root, row.checkpoint_us = shard.head.size, shard.head.root, now
-            row.key = str(shard.key)
+            if not move_on(orm, name, before, after):
+                raise Conflict(_overtaken(name, before.size, orm.get(LogShard, name)))
+
+    def _note(self, orm: Orm, name: str, shard: ShardLog, now_us: int) -> None:
+        """Say that what was promised is signed. Raises ``Conflict`` if something else was."""
+        if not move_on(orm, name, shard.head, shard.head):
+            raise Conflict(_overtaken(name, shard.head.size, orm.get(LogShard, name)))
+        row = orm.get_one(LogShard, name, populate_existing=True)
+        row.checkpoint_us, row.key = now_us, str(shard.key)
 
 
-def _note_position(orm: Orm, session_id: str, place: int) -> None:
-    # Not through the object: a version of the session that somebody looks at stays the same.
-    orm.execute(update(Session).where(Session.id == session_id).values(log_position=place))
+def _overtaken(name: str, size: int, row: LogShard | None) -> str:
+    known = "nothing of it" if row is None else f"{row.size} entries"
+    if row is not None and row.given_up is not None:
+        known = "that it was given up"
+    elif row is not None and row.restored_us is not None:
+        known = "that it was restored from a backup"
+    return (
+        f"This writer of the log {name} knows {size} entries, the index knows {known}: another "
+        "process writes the log, or the index was exchanged. Nothing was signed over it. Let one "
+        "`keep` run, the one with the newest data/log (docs/ledger.md)."
+    )
+
+
+def _restored(row: LogShard) -> str:
+    when = datetime.fromtimestamp((row.restored_us or 0) // 1_000_000, UTC)
+    return (
+        f"The index was restored from a backup on {when:%Y-%m-%d %H:%M} UTC: what the log "
+        f"{row.shard} has signed since the backup may not be here, and to go on might contradict "
+        "it. Stop `keep`. If data/log is the newest there is, run `bidwitness confirm-log --reason "
+        '"…"`; else `bidwitness new-log-shard --reason "…"` (docs/backup.md).'
+    )
 
 
 def _before(settings: Settings, previous: LogShard | None) -> ShardBefore | None:

@@ -7,12 +7,12 @@ are written over by the next append.
 
 import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from bidwitness.errors import Conflict, DamageFound
-from bidwitness.storage.evidence.merkle import root
+from bidwitness.storage.evidence.merkle import hash_leaf, root
 from bidwitness.storage.evidence.note import (
     BadNote,
     Checkpoint,
@@ -85,13 +85,28 @@ class WriterLock:
             self._handle = None
 
 
-class ShardLog:
-    """Appends to a shard. Whoever has one holds the site's ``WriterLock``."""
+# What is the newest checkpoint, and what is about to be signed after it.
+Promise = Callable[[Checkpoint, Checkpoint], None]
 
-    def __init__(self, folder: Path, signer: Signer, files: Files) -> None:
+
+def _promise_nobody(_before: Checkpoint, _after: Checkpoint) -> None:
+    """For a log of whose writers nobody else knows."""
+
+
+class ShardLog:
+    """Appends to a shard. Whoever has one holds the site's ``WriterLock``.
+
+    ``promise`` is called when all tiles are durable and nothing is signed yet; what it raises ends
+    the append without a checkpoint.
+    """
+
+    def __init__(
+        self, folder: Path, signer: Signer, files: Files, promise: Promise = _promise_nobody
+    ) -> None:
         self._folder = folder
         self._signer = signer
         self._files = files
+        self._promise = promise
         self.tiles = Tiles(folder, 0)
         self.head = Checkpoint(signer.key.name, 0, root([]))
 
@@ -158,10 +173,33 @@ class ShardLog:
         if before.size and after.range_root(0, before.size) != self.head.root:
             raise DamageFound("The log would not continue what its last checkpoint says.")
         head = Checkpoint(self.key.name, size, after.root())
+        self._promise(self.head, head)
         self._publish(head)
         self.tiles, self.head = after, head
         self._drop_partials(before.size, size)
         return before.size
+
+    def keep_promise(self, promised: Checkpoint) -> bool:
+        """Sign the checkpoint that was promised when the writer died before it could.
+
+        Says no, and signs nothing, unless every entry of that very tree is here.
+        """
+        if promised.size <= self.head.size or not self._has(promised):
+            return False
+        self._publish(promised)
+        before, self.tiles = self.tiles.size, Tiles(self._folder, promised.size)
+        self.head = promised
+        self._drop_partials(before, promised.size)
+        return True
+
+    def _has(self, promised: Checkpoint) -> bool:
+        before, tiles = self.tiles.size, Tiles(self._folder, promised.size)
+        try:
+            if before and tiles.range_root(0, before) != self.head.root:
+                return False
+            return tiles.root() == promised.root and _entries_are_here(tiles, before)
+        except DamageFound:
+            return False
 
     def _put(self, path: str, data: bytes) -> None:
         """Write a tile whole under its name; the name is durable once its folder is."""
@@ -202,3 +240,11 @@ class ShardLog:
                 with suppress(OSError):
                     narrow.rmdir()
             first, last, level = first // WIDTH, last // WIDTH, level + 1
+
+
+def _entries_are_here(tiles: Tiles, first: int) -> bool:
+    """Hold the entries from ``first`` on against the hashes of the lowest tiles."""
+    return all(
+        [hash_leaf(entry) for entry in tiles.bundle(number)] == tiles.hashes(0, number)
+        for number in range(first // WIDTH, (tiles.size + WIDTH - 1) // WIDTH)
+    )

@@ -18,11 +18,11 @@ from bidwitness.storage.evidence.policy import Policy
 from bidwitness.storage.evidence.session_records import CloseFacts
 from bidwitness.storage.evidence.stamps import TOKEN_SUFFIX
 from bidwitness.storage.evidence.token import BadToken, read_token
-from bidwitness.storage.index.alarms import clear_alarm, raise_alarm
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import Outbox
 from bidwitness.storage.ledger.authority import Authority
 from bidwitness.storage.ledger.giving_up import shards_in_use
+from bidwitness.storage.ledger.lacking import LackAlarm
 from bidwitness.storage.ledger.shard import origin_of, read_head
 from bidwitness.storage.ledger.stamped import stamp_folder, stamped_sizes
 from bidwitness.storage.ledger.tiles import CHECKPOINT
@@ -32,7 +32,7 @@ from bidwitness.storage.spool.files import Files, replace_file
 
 log = logging.getLogger(__name__)
 
-MISSING, SUBJECT = "stamps_missing", "ledger"
+MISSING = "stamps_missing"
 HOUR_US = 3_600_000_000
 MINUTE_US = 60_000_000
 _SECOND = 1_000_000
@@ -71,8 +71,8 @@ class Stamper:
         self._files = files
         self._authority = authority or Authority(clock)
         self._last: dict[tuple[str, str], _Last] = {}
-        self._lacking_since: int | None = None
-        self._alarmed: bool | None = None
+        allowed_us = settings.timestamp_alarm_minutes * MINUTE_US
+        self._alarm = LackAlarm(database, clock, MISSING, allowed_us)
 
     def stamp_due(self) -> int:
         """Have stamped what is due; give how many stamps there are more.
@@ -84,13 +84,13 @@ class Stamper:
             policy = read_trusted(self._settings.witnesses)
             shards = shards_in_use(self._database)
             done = sum(self._stamp(shard, policy) for shard in shards)
-            self._tell(policy, shards)
+            self._alarm.tell(self._lack(policy, shards))
         except IndexUnavailable:
             raise
         except OSError as error:
             raise StorageFull(f"Time stamps cannot be written: {error.strerror}.") from error
         except BidWitnessError as error:
-            self._alarm(error.detail)
+            self._alarm.say(error.detail)
             return 0
         return done
 
@@ -157,34 +157,14 @@ class Stamper:
                 continue
         return _Last()
 
-    def _tell(self, policy: Policy, shards: Sequence[str]) -> None:
-        """Raise the alarm when nobody has stamped what is due for long, clear it when one has."""
-        now = self._clock.monotonic_us()
+    def _lack(self, policy: Policy, shards: Sequence[str]) -> str | None:
+        """Say why nobody has stamped, if nobody has what is due."""
         why: list[str] = []
         for shard in shards:
             asked = {name: self._knows(shard, name) for name in _asked(policy)}
             if asked and all(last.failures for last in asked.values()):
                 why = [f"{name} {last.why}" for name, last in asked.items()]
-        if not why:
-            self._lacking_since = None
-            self._clear()
-            return
-        if self._lacking_since is None:
-            self._lacking_since = now
-        if now - self._lacking_since >= self._settings.timestamp_alarm_minutes * MINUTE_US:
-            self._alarm(f"The log has had no time stamp: {'; '.join(why)}.")
-
-    def _alarm(self, cause: str) -> None:
-        if self._alarmed is not True:
-            with self._database.write() as orm:
-                raise_alarm(orm, MISSING, SUBJECT, self._clock.utc_us(), cause=cause)
-            self._alarmed = True
-
-    def _clear(self) -> None:
-        if self._alarmed is not False:
-            with self._database.write() as orm:
-                clear_alarm(orm, MISSING, SUBJECT, self._clock.utc_us())
-            self._alarmed = False
+        return f"The log has had no time stamp: {'; '.join(why)}." if why else None
 
     def _folder(self, shard: str) -> Path:
         return self._settings.log / shard

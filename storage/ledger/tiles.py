@@ -5,6 +5,7 @@ written once; the last tile of each level is there once for each width it has ha
 """
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -87,6 +88,18 @@ class Tiles:
     def root(self) -> bytes:
         """Give the root over all entries."""
         return self.range_root(0, self.size) if self.size else root([])
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """Give every file of a log of just this size: its path below the shard's folder, its bytes."""
+        for number in range((self.size + WIDTH - 1) // WIDTH):
+            entries = self.bundle(number)
+            yield tile_path(None, number, len(entries)), pack(entries)
+        level, count = 0, self.size
+        while count:
+            for number in range((count + WIDTH - 1) // WIDTH):
+                hashes = self.hashes(level, number)
+                yield tile_path(level, number, len(hashes)), b"".join(hashes)
+            level, count = level + 1, count // WIDTH
 
     def path(self, index: int) -> list[bytes]:
         """Give the inclusion proof of an entry. Raises ``ValueError`` if there is none."""

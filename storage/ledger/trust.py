@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import select
 
@@ -12,11 +14,7 @@ from bidwitness.storage.evidence.entries import RosterEntry, read_entry
 from bidwitness.storage.evidence.note import NoteKey, read_key
 from bidwitness.storage.evidence.policy import NO_QUORUM, Policy
 from bidwitness.storage.evidence.records import utc_day
-from bidwitness.storage.evidence_report.signing import (
-    der_of,
-    fingerprint,
-    read_report_certificates,
-)
+from bidwitness.storage.evidence_report.signing import der_of, read_report_certificates
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import LogShard, Outbox
 from bidwitness.storage.index.outbox import put_in_outbox
@@ -30,8 +28,15 @@ KEY_PLACE = 1
 
 
 def write_policy(database: Database, settings: Settings) -> bytes:
+    """Give ``site_policy`` as a file."""
+    head = "# BidWitness: compare each fingerprint with the one that the centre publishes."
+    lines = [head, *policy_lines(site_policy(database, settings))]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def site_policy(database: Database, settings: Settings, *, announced: bool = False) -> Policy:
     """Give a policy with every key of this site's logs, recorders and reports, and the witnesses and
-    time-stamping authorities of the settings.
+    time-stamping authorities of the settings. ``announced``: with keys of logs still to begin.
 
     The site's keys come from the logs themselves. Raises ``NotFound`` while there is no log,
     ``DamageFound`` if its files are not whole, ``ConfigError`` if the settings are wrong.
@@ -43,24 +48,39 @@ def write_policy(database: Database, settings: Settings) -> bytes:
             .where(Outbox.kind == RosterEntry.T, Outbox.shard.is_not(None))
             .order_by(Outbox.id)
         ).all()
-    lines = ["# BidWitness: compare each fingerprint with the one that the centre publishes."]
     tiles: dict[str, Tiles] = {}
+    logs: list[NoteKey | None] = []
     for shard in shards:
         folder = settings.log / shard
         found = read_head(folder, origin_of(settings.site, shard))
         if found is not None:
             tiles[shard] = Tiles(folder, found[0].size)
-            lines += _line("log", _key_at(tiles[shard], KEY_PLACE, "log"))
+            logs.append(_key_at(tiles[shard], KEY_PLACE, "log"))
     if not tiles:
         raise NotFound("There is no log yet: start `bidwitness keep` first.")
-    for found_in, position in rosters:
-        if found_in in tiles and position is not None:
-            lines += _line("recorder", _key_at(tiles[found_in], position, "recorder"))
-    for certificate in read_report_certificates(settings)[:1]:
-        lines += ["", f"# SHA-256 {fingerprint(certificate)}"]
-        lines += [f"report {base64.b64encode(der_of(certificate)).decode()}"]
-    lines += _others(read_trusted(settings.witnesses))
-    return "".join(f"{line}\n" for line in lines).encode()
+    recorders = [
+        _key_at(tiles[shard], position, "recorder")
+        for shard, position in rosters
+        if shard in tiles and position is not None
+    ]
+    if announced:
+        logs += [
+            _key_at(tiles[shard], position, "log")
+            for shard, position in rosters
+            if shard in tiles and position is not None
+        ]
+    others = read_trusted(settings.witnesses)
+    return replace(
+        others,
+        logs=_once(logs),
+        recorders=_once(recorders),
+        reports=tuple(der_of(item) for item in read_report_certificates(settings)[:1]),
+        urls={},
+    )
+
+
+def _once(keys: Sequence[NoteKey | None]) -> tuple[NoteKey, ...]:
+    return tuple(dict.fromkeys(key for key in keys if key is not None))
 
 
 def announce_next_year(database: Database, settings: Settings, clock: Clock) -> bytes:
@@ -77,20 +97,29 @@ def announce_next_year(database: Database, settings: Settings, clock: Clock) -> 
     return "".join(f"{line}\n" for line in ["", "# The coming year.", *_line("log", key)]).encode()
 
 
-def _others(trusted: Policy) -> list[str]:
-    """Give the lines about other organisations."""
+def policy_lines(policy: Policy) -> list[str]:
+    """Give the lines of a policy, each key with its fingerprint above it; no addresses."""
     lines: list[str] = []
-    for name, key in trusted.witnesses.items():
+    for key in policy.logs:
+        lines += _line("log", key)
+    for key in policy.recorders:
+        lines += _line("recorder", key)
+    for certificate in policy.reports:
+        lines += _certificate(f"report {base64.b64encode(certificate).decode()}", certificate)
+    for name, key in policy.witnesses.items():
         lines += _line(f"witness {name}", key)
-    for name, group in trusted.groups.items():
+    for name, group in policy.groups.items():
         lines += ["", f"group {name} {group.needed} {' '.join(group.members)}"]
-    for name, certificates in trusted.timestamps.items():
+    for name, certificates in policy.timestamps.items():
         body = ",".join(base64.b64encode(item).decode() for item in certificates)
-        lines += ["", f"# SHA-256 {hashlib.sha256(certificates[0]).hexdigest()}"]
-        lines += [f"timestamp {name} {body}"]
-    if trusted.quorum == NO_QUORUM:
+        lines += _certificate(f"timestamp {name} {body}", certificates[0])
+    if policy.quorum == NO_QUORUM:
         lines += ["", "# No witness of another organisation is asked for."]
-    return [*lines, f"quorum {trusted.quorum}"]
+    return [*lines, f"quorum {policy.quorum}"]
+
+
+def _certificate(line: str, certificate: bytes) -> list[str]:
+    return ["", f"# SHA-256 {hashlib.sha256(certificate).hexdigest()}", line]
 
 
 def _key_at(tiles: Tiles, place: int, role: str) -> NoteKey | None:
@@ -101,5 +130,5 @@ def _key_at(tiles: Tiles, place: int, role: str) -> NoteKey | None:
     return None
 
 
-def _line(kind: str, key: NoteKey | None) -> list[str]:
-    return [] if key is None else ["", f"# SHA-256 {key.fingerprint}", f"{kind} {key}"]
+def _line(kind: str, key: NoteKey) -> list[str]:
+    return ["", f"# SHA-256 {key.fingerprint}", f"{kind} {key}"]

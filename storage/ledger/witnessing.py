@@ -22,10 +22,10 @@ from bidwitness.errors import (
 from bidwitness.storage.evidence.merkle import consistency_ranges
 from bidwitness.storage.evidence.note import BadNote, Checkpoint, Note, NoteSignature, write_note
 from bidwitness.storage.evidence.policy import NO_QUORUM, Policy
-from bidwitness.storage.index.alarms import clear_alarm, raise_alarm
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.ledger.asking import Answer, Asked, Asker, Cosigned, Failed, Refused, Stale
 from bidwitness.storage.ledger.giving_up import shards_in_use
+from bidwitness.storage.ledger.lacking import LackAlarm
 from bidwitness.storage.ledger.roster import note_roster
 from bidwitness.storage.ledger.shard import COSIGNED, COSIGNING, origin_of, read_head
 from bidwitness.storage.ledger.tiles import Tiles
@@ -34,7 +34,7 @@ from bidwitness.storage.spool.files import Files, replace_file
 
 log = logging.getLogger(__name__)
 
-MISSING, SUBJECT = "witnesses_missing", "ledger"
+MISSING = "witnesses_missing"
 AT_ONCE = 8
 FIRST_WAIT_S, LONGEST_WAIT_S = 5, 300
 MINUTE_US = 60_000_000
@@ -90,8 +90,8 @@ class Witnesses:
         self._known: dict[tuple[str, str], _Known] = {}
         self._gathered: dict[str, _Gathered] = {}
         self._asked: set[str] = set()
-        self._missing_since: int | None = None
-        self._alarmed: bool | None = None
+        allowed_us = settings.witness_alarm_minutes * MINUTE_US
+        self._alarm = LackAlarm(database, clock, MISSING, allowed_us)
         self._noted: Policy | None = None
 
     def ask_all(self) -> int:
@@ -106,13 +106,13 @@ class Witnesses:
             shards = shards_in_use(self._database)
             done = sum(self._ask_about(shard, policy) for shard in shards)
             lacking = [shard for shard in shards if not self._enough(shard, policy)]
-            self._tell(policy, lacking)
+            self._alarm.tell(self._lack(policy, lacking))
         except IndexUnavailable:
             raise
         except OSError as error:
             raise StorageFull(f"Cosignatures cannot be written: {error.strerror}.") from error
         except (BidWitnessError, BadNote) as error:
-            self._alarm(str(error))
+            self._alarm.say(str(error))
             return 0
         return done
 
@@ -135,6 +135,22 @@ class Witnesses:
         if shard not in self._asked:
             self._ask_about(shard, policy, anew=True)
             self._asked.add(shard)
+        self._heed(shard, policy)
+
+    def survey(self, shard: str) -> dict[str, str]:
+        """Ask every witness about a shard; give what came of each: nothing where it cosigned.
+
+        Raises ``DamageFound`` if one has seen more, ``ConfigError`` if the settings are wrong.
+        """
+        policy = read_trusted(self._settings.witnesses)
+        self._ask_about(shard, policy, anew=True)
+        self._heed(shard, policy)
+        return {
+            name: known.why if (known := self._knows(shard, name)).failures else ""
+            for name in policy.witnesses
+        }
+
+    def _heed(self, shard: str, policy: Policy) -> None:
         for name in policy.witnesses:
             known = self._known.get((shard, name))
             if known is not None and known.refused:
@@ -251,36 +267,16 @@ class Witnesses:
         kept = self._kept(shard, COSIGNED)
         return kept is not None and kept[1].text == head[1].text and policy.quorum_met(kept[1])
 
-    def _tell(self, policy: Policy, lacking: list[str]) -> None:
-        """Raise the alarm when there was no quorum for long, clear it when there is one."""
-        now = self._clock.monotonic_us()
+    def _lack(self, policy: Policy, lacking: list[str]) -> str | None:
+        """Say who has not cosigned, if that leaves a shard without a quorum."""
         if not lacking:
-            self._missing_since = None
-            self._clear()
-            return
-        if self._missing_since is None:
-            self._missing_since = now
-        allowed_us = self._settings.witness_alarm_minutes * MINUTE_US
-        if now - self._missing_since >= allowed_us:
-            said = [
-                f"{name} {why}"
-                for name in policy.witnesses
-                if (why := next((self._knows(s, name).why for s in lacking), ""))
-            ]
-            self._alarm(f"The log {lacking[-1]} is not cosigned: {'; '.join(said)}.")
-
-    def _alarm(self, cause: str) -> None:
-        if self._alarmed is not True:
-            log.error("the log has no quorum of witnesses", extra={"facts": {"why": cause}})
-            with self._database.write() as orm:
-                raise_alarm(orm, MISSING, SUBJECT, self._clock.utc_us(), cause=cause)
-            self._alarmed = True
-
-    def _clear(self) -> None:
-        if self._alarmed is not False:
-            with self._database.write() as orm:
-                clear_alarm(orm, MISSING, SUBJECT, self._clock.utc_us())
-            self._alarmed = False
+            return None
+        said = [
+            f"{name} {why}"
+            for name in policy.witnesses
+            if (why := next((self._knows(s, name).why for s in lacking), ""))
+        ]
+        return f"The log {lacking[-1]} is not cosigned: {'; '.join(said)}."
 
     def _knows(self, shard: str, name: str) -> _Known:
         return self._known.setdefault((shard, name), _Known())

@@ -3,8 +3,11 @@
 from bidwitness.storage.store.base import (
     Attacks,
     Found,
+    Listed,
     Lockable,
     LockingStore,
+    Page,
+    Place,
     Source,
     Store,
     StoredVersion,
@@ -16,8 +19,11 @@ from bidwitness.storage.store.retrying import Retrying
 __all__ = [
     "Attacks",
     "Found",
+    "Listed",
     "Lockable",
     "LockingStore",
+    "Page",
+    "Place",
     "Retrying",
     "Source",
     "Store",

@@ -43,6 +43,36 @@ class Found:
     said_sha256: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One version as a listing tells of it. ``marker``: it holds nothing, and where it is the
+    ``newest`` it hides the object from whoever names no version. ``changed_us``: µs UTC, by the
+    store's clock."""
+
+    key: str
+    version: str
+    size: int
+    marker: bool
+    newest: bool
+    changed_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far a listing has come: behind this version of this key; without one, behind the key."""
+
+    key: str
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a listing; ``more`` is where the next one begins, nothing at the end."""
+
+    listed: tuple[Listed, ...]
+    more: Place | None
+
+
 class Store(Protocol):
     """Keeps objects that never change. Each has a key and, within it, a version.
 
@@ -90,6 +120,14 @@ class Store(Protocol):
 
     def list(self, prefix: str = "") -> Iterator[Found]:
         """Give all versions of all keys that begin with ``prefix``, by key."""
+        ...
+
+    def versions(self, prefix: str = "", after: Place | None = None, limit: int = 1000) -> Page:
+        """Give up to ``limit`` versions and delete markers of keys that begin with ``prefix``.
+
+        All of them come, whatever hides them, page after page: so a walk needs no memory and can
+        go on after a crash. A page may be empty and have more behind it.
+        """
         ...
 
     def delete_version(self, key: str, version: str) -> None:

@@ -28,6 +28,8 @@ from bidwitness.storage.store.base import (
     DIGEST_MARK,
     Attacks,
     Found,
+    Page,
+    Place,
     Source,
     StoredVersion,
     brought_up,
@@ -39,12 +41,10 @@ from bidwitness.storage.store.base import (
     shortening_error,
     source_damaged,
 )
+from bidwitness.storage.store.file_listing import NAME, found, page_of, walk
 from bidwitness.storage.store.file_locks import FileLocks
 from bidwitness.words import LockLevel
 
-_NAME = re.compile(
-    rf"(?P<stem>.+){re.escape(DIGEST_MARK)}(?P<sha>[0-9a-f]{{64}})(?P<suffix>\.[^.]*)?\Z"
-)
 _VERSION = re.compile(r"[0-9a-f]{64}\Z")
 _UNFINISHED = ".unfinished"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -129,15 +129,18 @@ class FileStore:
             if not present:
                 raise _not_found(key)
             newest = max(present, key=lambda p: p.stat().st_mtime_ns)
-            return _found(key, newest)
+            return found(key, newest)
 
     def list(self, prefix: str = "") -> Iterator[Found]:
         """See ``Store.list``."""
         with self._errors("list"):
-            folder = prefix.rpartition("/")[0]
-            for key, path in _walk(self.root / folder, f"{folder}/" if folder else ""):
-                if key.startswith(prefix):
-                    yield _found(key, path)
+            for key, path in walk(self.root, prefix):
+                yield found(key, path)
+
+    def versions(self, prefix: str = "", after: Place | None = None, limit: int = 1000) -> Page:
+        """See ``Store.versions``; nothing is ever hidden here."""
+        with self._errors("list"):
+            return page_of(self.root, prefix, after, limit)
 
     def delete_version(self, key: str, version: str) -> None:
         """See ``Store.delete_version``; a folder that becomes empty goes too."""
@@ -208,7 +211,7 @@ class FileStore:
         folder = self.root / place.parent
         if not folder.is_dir():
             return ()
-        matches = ((_NAME.match(path.name), path) for path in folder.iterdir())
+        matches = ((NAME.match(path.name), path) for path in folder.iterdir())
         return tuple(
             path
             for match, path in matches
@@ -339,22 +342,6 @@ class _FileAttacks:
             self.delete(key, version)
 
 
-def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
-    """Give each object below ``folder`` with its key, sorted by key as an S3 server sorts."""
-    entries: list[tuple[str, Path]] = []
-    for path in folder.iterdir() if folder.is_dir() else ():
-        match = _NAME.match(path.name)
-        if match:
-            entries.append((f"{prefix}{match['stem']}{match['suffix'] or ''}", path))
-        elif path.is_dir() and not path.name.startswith("."):
-            entries.append((f"{prefix}{path.name}/", path))
-    for key, path in sorted(entries):
-        if key.endswith("/"):
-            yield from _walk(path, key)
-        else:
-            yield key, path
-
-
 def _pieces(fd: int, start: int, end: int) -> Iterator[bytes]:
     while start < end and (piece := os.pread(fd, min(CHUNK, end - start), start)):
         yield piece
@@ -377,12 +364,6 @@ def _fsync(path: Path, flags: int = os.O_RDONLY | os.O_NOFOLLOW) -> None:
 
 def _fsync_folder(folder: Path) -> None:
     _fsync(folder, os.O_RDONLY | os.O_DIRECTORY)
-
-
-def _found(key: str, path: Path) -> Found:
-    match = _NAME.match(path.name)
-    version = match["sha"] if match else ""
-    return Found(key, version, path.stat().st_size, bytes.fromhex(version))
 
 
 def _not_found(key: str) -> NotFound:

@@ -7,7 +7,15 @@ from typing import TypeVar
 from bidwitness.clock import Clock
 from bidwitness.errors import Unavailable
 from bidwitness.locking import UNLOCKED, Lock
-from bidwitness.storage.store.base import Attacks, Found, LockingStore, Source, StoredVersion
+from bidwitness.storage.store.base import (
+    Attacks,
+    Found,
+    LockingStore,
+    Page,
+    Place,
+    Source,
+    StoredVersion,
+)
 from bidwitness.words import LockLevel
 
 log = logging.getLogger(__name__)
@@ -68,6 +76,10 @@ class Retrying:
     def list(self, prefix: str = "") -> Iterator[Found]:
         """See ``Store.list``. Gathered before it is given: half a listing cannot be resumed."""
         return iter(self._try(lambda: [*self._store.list(prefix)]))
+
+    def versions(self, prefix: str = "", after: Place | None = None, limit: int = 1000) -> Page:
+        """See ``Store.versions``."""
+        return self._try(lambda: self._store.versions(prefix, after, limit))
 
     def delete_version(self, key: str, version: str) -> None:
         """See ``Store.delete_version``."""

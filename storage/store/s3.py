@@ -17,6 +17,7 @@ from minio.error import MinioException, S3Error
 from minio.versioningconfig import VersioningConfig
 from urllib3.exceptions import HTTPError
 
+from bidwitness.clock import Clock, SystemClock
 from bidwitness.errors import (
     BidWitnessError,
     Conflict,
@@ -30,6 +31,8 @@ from bidwitness.storage.store.base import (
     CHUNK,
     Attacks,
     Found,
+    Page,
+    Place,
     Source,
     StoredVersion,
     brought_up,
@@ -41,6 +44,7 @@ from bidwitness.storage.store.base import (
     shortening_error,
     source_damaged,
 )
+from bidwitness.storage.store.s3_listing import drop_unfinished, page_of
 from bidwitness.storage.store.s3_locks import S3Attacks, S3Locks, retention_until
 from bidwitness.words import LockLevel
 
@@ -51,6 +55,8 @@ if TYPE_CHECKING:
 # A segment of a minute is one request; larger objects go in parts of this size, one after another.
 PART_BYTES = 32 << 20
 CONNECT_S, READ_S = 5, 30
+# No upload of a segment takes so long.
+UNFINISHED_US = 86_400_000_000
 LABEL = "x-amz-meta-sha256"
 
 _ABSENT = {"NoSuchKey", "NoSuchVersion", "NotFound"}
@@ -88,19 +94,22 @@ def client_for(endpoint: str, *, secure: bool, region: str, access: str, secret:
 class S3Store:
     """Keeps objects in one bucket. ``host`` is how messages name the server."""
 
-    def __init__(self, client: Minio, bucket: str, host: str) -> None:
+    def __init__(self, client: Minio, bucket: str, host: str, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
         self._client = client
         self._bucket = bucket
         self._host = host
         self._locks = S3Locks(client, bucket)
 
     def prepare(self) -> None:
-        """Make the bucket, with Object Lock where the server can, and see that it keeps versions."""
+        """Make the bucket, with Object Lock where the server can, and see that it keeps versions;
+        drop what crashes of long ago left unfinished."""
         with self._errors("use"):
             if not self._client.bucket_exists(self._bucket):
                 self._make_bucket()
             if self._client.get_bucket_versioning(self._bucket).status != ENABLED:
                 self._client.set_bucket_versioning(self._bucket, VersioningConfig(ENABLED))
+            drop_unfinished(self._client, self._bucket, self._clock.utc_us() - UNFINISHED_US)
 
     def put(
         self,
@@ -172,6 +181,11 @@ class S3Store:
             ):
                 if not entry.is_delete_marker and entry.object_name and not entry.is_dir:
                     yield Found(entry.object_name, entry.version_id or "", entry.size or 0, None)
+
+    def versions(self, prefix: str = "", after: Place | None = None, limit: int = 1000) -> Page:
+        """See ``Store.versions``."""
+        with self._errors("list"):
+            return page_of(self._client, self._bucket, prefix, after, limit)
 
     def delete_version(self, key: str, version: str) -> None:
         """See ``Store.delete_version``."""

@@ -87,3 +87,40 @@ def show_logs(folder: Folder = None) -> None:
         typer.echo(f"{origin}: {held[0].size if held else 0} entries cosigned, key {log}")
         if found := memory.conflicts(origin):
             typer.echo(f"{origin}: signed {len(found)} checkpoint(s) that CONTRADICT it")
+
+
+@app.command("countersign")
+def countersign(
+    file: Annotated[Path, typer.Argument(help="A site's published trust material.")],
+    digest: Annotated[
+        str,
+        typer.Option(help="The digest on the paper that was read; without it nothing is signed."),
+    ] = "",
+    reader: Annotated[str, typer.Option(help="Who of this organisation has read it.")] = "",
+    centre: Annotated[
+        str | None,
+        typer.Option(help="The centre's key or fingerprint, told by another way; the first time."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The file to send back; else it is printed.")
+    ] = None,
+    folder: Folder = None,
+) -> None:
+    """Countersign a version of a site's trust material that a person has read."""
+    from bidwitness.storage.witness.countersigning import Countersigner
+
+    where = folder_of(load_settings(), folder)
+    signer, data = Countersigner(where, SystemClock(), SystemFiles()), file.read_bytes()
+    reading = signer.read(data, centre)
+    material = reading.material
+    typer.echo(f"{material.site} version {material.version}, {material.day}", err=True)
+    for change in reading.changes:
+        typer.echo(change.line(), err=True)
+    if not digest:
+        typer.echo("Read it on paper, then give its digest and who has read it.", err=True)
+        raise typer.Exit(64)
+    signed = signer.countersign(data, digest, reader, centre)
+    if out is None:
+        typer.echo(signed, nl=False)
+    else:
+        out.write_bytes(signed)

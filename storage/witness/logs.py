@@ -6,7 +6,13 @@ from bidwitness.errors import ConfigError
 from bidwitness.storage.evidence.note import ED25519, BadNote, NoteKey, read_key
 
 # Other lines of trust material, so that a site's may be put here as it is.
-_OTHERS = frozenset({"recorder", "witness", "group", "quorum", "timestamp"})
+_OTHERS = frozenset(
+    {"recorder", "witness", "group", "quorum", "timestamp", "report"}
+    # The head of a published version.
+    | {"bidwitness", "site", "version", "day", "previous", "centre", "history", "policy"}
+)
+# Comments, the lines of a published version's history, and signatures.
+_SKIPPED = frozenset("#0123456789—")
 
 
 def read_logs(text: str) -> Mapping[str, NoteKey]:
@@ -14,7 +20,7 @@ def read_logs(text: str) -> Mapping[str, NoteKey]:
     logs: dict[str, NoteKey] = {}
     for number, line in enumerate(text.split("\n"), 1):
         words = line.split()
-        if not words or words[0].startswith("#") or words[0] in _OTHERS:
+        if not words or words[0][0] in _SKIPPED or words[0] in _OTHERS:
             continue
         try:
             if words[0] != "log" or len(words) not in (2, 3):

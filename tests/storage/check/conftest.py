@@ -65,7 +65,7 @@ class SmallSite:
 
     def check_store(self, index: Database | None = None) -> list[Problem]:
         database = index or self.index
-        found = check_store(database, self.store, Footage(self.spool, self.store))
+        found = check_store(database, self.store, Footage(self.spool, self.store), NOW)
         return [problem for problem in found if problem is not None]
 
     def file_in_store(self, number: int = 0) -> Path:

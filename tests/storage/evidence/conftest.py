@@ -1,6 +1,7 @@
 """An honest package, and the one-file verifier, for whoever attacks the one with the other."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -9,6 +10,7 @@ from support.attacks import standalone_module
 from support.evidence_log import Keys
 from support.evidence_session import make_package, make_session, make_stream
 from support.log_scene import Scene
+from support.page_verifier import PageVerifier, running_page
 
 PARTLY = {1: {4, 5, 6, 7, 8}}
 
@@ -28,8 +30,21 @@ def bag(honest: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def standalone(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+def one_file(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     return standalone_module(tmp_path_factory.mktemp("standalone") / "verify.py")
+
+
+@pytest.fixture(scope="session")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageVerifier]:
+    with running_page(tmp_path_factory.mktemp("page")) as running:
+        yield running
+
+
+@pytest.fixture(params=["one_file", "page"], ids=["verify.py", "verify.html"])
+def standalone(request: pytest.FixtureRequest) -> ModuleType | PageVerifier:
+    """Each of the two verifiers that lie in a package: they must say what we say."""
+    found: ModuleType | PageVerifier = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture

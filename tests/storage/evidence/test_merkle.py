@@ -2,22 +2,26 @@
 
 import hashlib
 
+import pymerkle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bidwitness.storage.evidence import quick_sm3
 from bidwitness.storage.evidence.merkle import (
     Tree,
     available,
     consistency_path,
     hash_leaf,
     inclusion_path,
+    leaf_hasher,
     root,
     root_from_disclosed,
     verify_consistency,
     verify_inclusion,
     withheld_hashes,
 )
+from bidwitness.storage.evidence.quick_sm3 import WORTH_IT, quick_sm3_leaf
 
 # The test vectors of the certificate-transparency project for RFC 6962 (= RFC 9162) trees.
 LEAVES = [
@@ -115,6 +119,21 @@ def test_every_prefix_of_every_small_tree_is_proved(new: int) -> None:
             assert not verify_consistency(old - 1, new, before, top, path)
 
 
+@given(st.lists(st.binary(max_size=40), min_size=1, max_size=70), st.data())
+def test_another_implementation_agrees(entries: list[bytes], draw: st.DataObject) -> None:
+    theirs = pymerkle.InmemoryTree(algorithm="sha256")
+    for entry in entries:
+        theirs.append_entry(entry)
+    leaves, size = [hash_leaf(entry) for entry in entries], len(entries)
+    for old in range(1, size + 1):
+        assert root(leaves[:old]) == theirs.get_root(old)
+    # What it proves consistency by has another form than the standard's.
+    index = draw.draw(st.integers(0, size - 1))
+    assert [leaves[index], *inclusion_path(leaves, index)] == theirs.prove_inclusion(
+        index + 1, size
+    ).path
+
+
 def test_edge_sizes_of_proofs() -> None:
     top = root(hashes(3))
     assert not verify_inclusion(top, 0, 0, [], top)
@@ -152,3 +171,25 @@ def test_a_part_and_the_hashes_of_the_rest_give_the_root(
 def test_a_false_size_is_an_error_not_a_long_loop() -> None:
     with pytest.raises(ValueError, match="missing"):
         root_from_disclosed(2**53, {2**52: bytes(32)}, [])
+
+
+def test_the_quicker_sm3_is_the_same_hash() -> None:
+    quick = quick_sm3_leaf()
+    # Debian and Ubuntu have the library; elsewhere `leaf_hasher` does without.
+    assert quick is not None
+    for size in (0, 1, 54, 55, 56, 63, 64, WORTH_IT - 1, WORTH_IT, 100_000):
+        data = bytes(index * 7 % 251 for index in range(size))
+        expected = hashlib.new("sm3", b"\x00" + data).digest()
+        assert quick(data) == quick(bytearray(data)) == quick(memoryview(data)) == expected
+        assert leaf_hasher("sm3")(data) == Tree("sm3").append(data) == expected
+
+
+def test_without_the_library_nothing_quicker_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quick_sm3, "_LIBRARY", "libnowhere.so.1")
+    quick_sm3_leaf.cache_clear()
+    try:
+        assert quick_sm3_leaf() is None
+        data = bytes(WORTH_IT)
+        assert leaf_hasher("sm3")(data) == hashlib.new("sm3", b"\x00" + data).digest()
+    finally:
+        quick_sm3_leaf.cache_clear()

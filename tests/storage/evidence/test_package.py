@@ -60,6 +60,7 @@ def test_the_layout_of_a_zip(tmp_path: Path) -> None:
         "digests-sm3.txt",
         "tagmanifest-sha256.txt",
         "README.txt",
+        "verify.html",
         "verify.py",
     }
     assert {name for name in names if name.startswith("data/") and "/media/" not in name} == {

@@ -1,6 +1,7 @@
 """Records: their exact bytes, their way back, and what is refused."""
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from bidwitness.storage.evidence.records import (
     genesis,
     leaf_hash,
     next_place,
+    read_record,
     record_of,
     segment_record,
     session_genesis,
@@ -223,3 +225,92 @@ def test_a_changed_record_is_read_or_refused_never_a_crash(
     except BadRecord:
         return
     assert record_of(read) == changed
+
+
+def slowly(line: bytes) -> records.Record:
+    """Read a line without taking anything out of it first."""
+    return check_record(parse(line))
+
+
+def said(read: Callable[[bytes], records.Record], line: bytes) -> records.Record | str:
+    try:
+        return read(line)
+    except BadRecord as error:
+        return str(error)
+
+
+# None of them the zeros that stand elsewhere in the record.
+DIGESTS = tuple(f"{number:064x}" for number in range(1, 4))
+ALAW = dataclasses.replace(
+    segment_facts(PLACE), g711=records.G711Facts("pcm_alaw", DIGESTS, ((),) * 3)
+)
+LINE = canonical(segment_record(ALAW))
+TOKENS = (
+    b'"g711":{"codec":"',
+    b'","negative_zeros":[',
+    b'],"sha256":["',
+    b'"]}',
+    b'","',
+    b"[]",
+    b"[1]",
+    *(bytes([byte]) for byte in b'[]{},:"\\ a0F'),
+    *(item.encode() for item in DIGESTS),
+    "声".encode(),
+    b"\xff",
+)
+
+
+def test_a_record_of_much_sound_is_read_whole() -> None:
+    assert read_record(LINE) == slowly(LINE) == ALAW
+    assert record_of(read_record(LINE)) == parse(LINE)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, len(LINE)),
+            st.integers(0, 80),
+            st.lists(st.sampled_from(TOKENS), max_size=4).map(b"".join),
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_it_is_refused_as_if_read_slowly(changes: list[tuple[int, int, bytes]]) -> None:
+    line = LINE
+    for at, length, instead in changes:
+        line = line[:at] + instead + line[at + length :]
+    assert said(read_record, line) == said(slowly, line)
+
+
+SOUND = LINE[LINE.index(b'"g711"') : LINE.index(b',"init"')]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (DIGESTS[0].encode(), b"A" * 64),
+        (DIGESTS[0].encode(), b"a" * 63),
+        (DIGESTS[0].encode(), b"a" * 62 + b'","'),
+        (b"[[],[],[]]", b"[[],[]]"),
+        (b"[[],[],[]]", b"[[],[],[],[]]"),
+        (b"[[],[],[]]", b"[[],[],[ ]]"),
+        (b"[[],[],[]]", b"[[],[],[[]]]"),
+        (b"[[],[],[]]", b"[[],[],[5]]"),
+        (b'"codec":"pcm_alaw"', b'"codec":"x\\","negative_zeros":[[],[],[]],"sha256":["y"'),
+        (SOUND, SOUND + b"," + SOUND),
+        (SOUND, b'"g711":{"deep":' + SOUND[7:] + b"}"),
+        (SOUND, b'"x\\' + SOUND),
+        (b'"quality":"', b'"quality":"\\' + SOUND + b",\\"),
+    ],
+)
+def test_what_looks_like_sound_and_is_not(old: bytes, new: bytes) -> None:
+    line = LINE.replace(old, new, 1)
+    assert line != LINE
+    assert said(read_record, line) == said(slowly, line)
+
+
+def test_words_that_look_like_sound_are_words() -> None:
+    gap = GapFacts(PLACE, GapCause.OFFLINE, "all", START, START + 1, SOUND.decode())
+    line = canonical(gap_record(gap))
+    assert read_record(line) == gap

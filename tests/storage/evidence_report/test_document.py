@@ -1,36 +1,19 @@
 """A report as pages: what it says, read back from the PDF by another program."""
 
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from support.needs import absent
+from support.paper import told_by, words_of
 from support.report_facts import CAMERAS, full_facts
 
 from bidwitness.storage.evidence_report.document import code_text, make_document
 from bidwitness.storage.evidence_report.facts import ReportFacts, digest_of_facts, facts_bytes
 from bidwitness.storage.evidence_report.wording import instant, length, share, typeset
 from bidwitness.words import GapCause
-
-
-def told_by(tool: str, *arguments: str) -> str:
-    """Run one of Poppler's programs, which nobody here wrote."""
-    if shutil.which(tool) is None:
-        absent(tool)
-    done = subprocess.run([tool, *arguments], capture_output=True, check=True, timeout=60)
-    return done.stdout.decode()
-
-
-def words_of(document: bytes, folder: Path) -> str:
-    """Give a document's text without spaces and line ends: tables break lines anywhere."""
-    path = folder / "report.pdf"
-    path.write_bytes(document)
-    return "".join(told_by("pdftotext", "-raw", str(path), "-").split())
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Signing a report: it verifies, every changed byte breaks it, and whose key it is is looked at."""
 
+import io
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,10 +9,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.validation.generic_cms import extract_tst_data_iter
+from support.authorities import asking, opened_authority
+from support.clock import FakeClock
 from support.report_facts import START, full_facts
 
 from bidwitness.config import Settings
-from bidwitness.errors import ConfigError
+from bidwitness.errors import ConfigError, Unavailable
 from bidwitness.storage.evidence.attached import BadReport
 from bidwitness.storage.evidence_report.checking import check_report
 from bidwitness.storage.evidence_report.document import make_document
@@ -23,6 +28,7 @@ from bidwitness.storage.evidence_report.signing import (
     read_report_certificates,
     sign_report,
 )
+from bidwitness.storage.evidence_report.stamping import ReportStamp
 
 FACTS = full_facts()
 
@@ -160,3 +166,22 @@ def _certificate(
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         .sign(by, hashes.SHA256())
     )
+
+
+def test_a_stamp_of_its_time_is_in_the_signature(
+    signer: ReportSigner, settings: Settings, tmp_path: Path
+) -> None:
+    clock = FakeClock(FACTS.made)
+    authority, certificate = opened_authority(tmp_path / "stamps", clock)
+    stamp = ReportStamp(asking(authority, clock), "city", "https://s.example", (certificate,))
+    document = make_document(FACTS)
+    signed = sign_report(document, signer, FACTS.number, FACTS.issuer, FACTS.made, stamp)
+    assert check_report(signed, facts_bytes(FACTS), [der_of(signer.certificates[0])]) is True
+    signature = PdfFileReader(io.BytesIO(signed)).embedded_signatures[0]
+    (token,) = extract_tst_data_iter(signature.signer_info, signed=False)
+    at = token["encap_content_info"]["content"].parsed["gen_time"].native
+    assert int(at.timestamp()) == FACTS.made // 1_000_000
+    _, another = opened_authority(tmp_path / "other", clock)
+    wrong = ReportStamp(asking(authority, clock), "city", "https://s.example", (another,))
+    with pytest.raises(Unavailable, match="no good"):
+        sign_report(document, signer, FACTS.number, FACTS.issuer, FACTS.made, wrong)

@@ -1,7 +1,5 @@
 """Which copies may go, and that none goes which the store does not hold."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,21 +54,6 @@ def test_the_last_ten_minutes_go_only_when_they_are_to_be_kept_shorter(
             assert one in chosen
         elif age <= AT_LEAST_US:
             assert one not in chosen
-
-
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock(START + HOUR)
-
-
-@pytest.fixture
-def shelf(index: Database, tmp_path: Path) -> Shelf:
-    return Shelf(index, tmp_path / "spool")
 
 
 def uploaded(shelf: Shelf, store: MemoryStore, clock: FakeClock) -> list[Segment]:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select
 from support.clock import FakeClock
 from support.memory_store import MemoryStore
-from support.places import HOUR, MINUTE, START, Shelf, a_claim, a_hold, a_session, a_stream
+from support.places import MINUTE, START, Shelf, a_claim, a_hold, a_session, a_stream
 
 from bidwitness.errors import StoreError
 from bidwitness.storage.index.alarms import open_alarm
@@ -17,21 +17,6 @@ from bidwitness.storage.keep.garbage import Collector
 from bidwitness.storage.keep.upload import Uploader
 from bidwitness.storage.spool.files import SystemFiles
 from bidwitness.words import ClaimClass, SessionState
-
-
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock(START + HOUR)
-
-
-@pytest.fixture
-def shelf(index: Database, tmp_path: Path) -> Shelf:
-    return Shelf(index, tmp_path / "spool")
 
 
 def collector(shelf: Shelf, store: MemoryStore, clock: FakeClock) -> Collector:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from support.clock import FakeClock
 from support.memory_store import MemoryStore
 from support.places import DAY, HOUR, MINUTE, START, Shelf, a_session, a_stream
@@ -12,7 +12,7 @@ from support.seaweed import Seaweed
 
 from bidwitness.clock import SystemClock
 from bidwitness.config import load_settings
-from bidwitness.errors import Conflict, StoreError
+from bidwitness.errors import Conflict, NotFound, StoreError
 from bidwitness.ids import new_id
 from bidwitness.locking import ROLLING_US, UNLOCKED, Lock
 from bidwitness.retention.sweep import Sweep
@@ -116,7 +116,9 @@ class Keeper:
             look_at_locks(orm, self.stream, START, START + HOUR)
 
     def lot_of(self, session: str, until_us: int | None) -> str:
+        """Make a lot the only one that the session is about."""
         with self.index.write() as orm:
+            orm.execute(delete(Item).where(Item.session_id == session))
             project = Project(
                 code=new_id(), name="p", category=ProjectCategory.PROCUREMENT, created_us=0
             )
@@ -487,3 +489,48 @@ def test_the_real_store_itself_refuses_what_is_retained_and_held(
         attack.delete_many([here])
         seaweed.client().remove_object("lock-rounds", here[0])  # a marker hides it from others
         assert len(keeper.store.read(*here)) == row.bytes
+
+
+class Stubborn(MemoryStore):
+    """Refuses to lock what it is told to refuse."""
+
+    refuses: str | None = None
+
+    def retain(self, key: str, version: str, until_us: int) -> Lock:
+        if key == self.refuses:
+            raise NotFound("The store has no such version.")
+        return super().retain(key, version, until_us)
+
+
+def test_what_cannot_be_locked_is_remembered_through_a_restart(
+    index: Database, tmp_path: Path, clock: FakeClock
+) -> None:
+    store = Stubborn(clock)
+    shelf = Shelf(index, tmp_path / "spool")
+    keeper = Keeper(index, shelf, store, clock)
+    stuck, other = keeper.stored(), keeper.stored(START + MINUTE)
+    session = a_session(index)
+    keeper.claim(session)
+    keeper.seal(session)
+    store.refuses = str(keeper.row(stuck).store_key)
+    keeper.round()
+    failed_us = keeper.row(stuck).lock_failed_us
+    assert failed_us == clock.utc_us()
+    assert keeper.row(other).lock_failed_us is None
+    assert keeper.alarm() is not None
+    # Another process, which has only the other one to look at.
+    clock.advance(MINUTE)
+    again = Keeper(index, shelf, store, clock)
+    with index.write() as orm:
+        orm.get_one(Segment, other.id).lock_due_us = 0
+    again.round()
+    assert again.alarm() is not None
+    clock.advance(HOUR)
+    again.round()
+    # Since when is told by the first time.
+    assert again.row(stuck).lock_failed_us == failed_us
+    store.refuses = None
+    clock.advance(HOUR)
+    again.round()
+    assert again.row(stuck).lock_failed_us is None
+    assert again.alarm() is None

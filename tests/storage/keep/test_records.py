@@ -8,12 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 from support.clock import FakeClock
-from support.evidence_facts import segment_facts
+from support.kept import chained
 from support.memory_store import MemoryStore, sha256_of
 from support.places import DAY, HOUR, START, a_session, a_stream
 
 from bidwitness.storage.evidence.canonical import canonical
-from bidwitness.storage.evidence.records import first_place, leaf_hash, next_place, segment_record
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import Record, RecordObject, Session, SessionRecord
 from bidwitness.storage.keep.records import (
@@ -74,28 +73,6 @@ def test_long_days_come_in_parts() -> None:
         (MAX_LINES, 2 * MAX_LINES - 1),
         (2 * MAX_LINES, 2 * MAX_LINES),
     ]
-
-
-def chained(index: Database, stream: str, count: int) -> list[Record]:
-    """Records as the committer writes them."""
-    place = first_place("site-1", "recorder-1", stream, START)
-    rows = []
-    for number in range(count):
-        record = segment_record(segment_facts(place, number))
-        rows.append(
-            Record(
-                stream_id=stream,
-                day=int(place.day),
-                seq=place.seq,
-                kind="segment",
-                leaf=leaf_hash(record),
-                body=canonical(record).decode(),
-            )
-        )
-        place = next_place(record, START + (number + 1) * 60_000_000, "recorder-1")
-    with index.write() as orm:
-        orm.add_all(rows)
-    return rows
 
 
 @pytest.fixture

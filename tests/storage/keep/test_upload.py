@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 from support.clock import FakeClock
 from support.memory_store import MemoryStore
-from support.places import HOUR, MINUTE, START, Shelf, a_claim, a_session, a_stream
+from support.places import MINUTE, START, Shelf, a_claim, a_session, a_stream
 
 from bidwitness.errors import StorageFull, StoreError
 from bidwitness.locking import UNLOCKED, Lock
@@ -18,21 +18,6 @@ from bidwitness.storage.keep.upload import RETRY_US, Uploader
 from bidwitness.storage.store import Source, StoredVersion
 from bidwitness.storage.store.file import FileStore
 from bidwitness.words import SessionState
-
-
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock(START + HOUR)
-
-
-@pytest.fixture
-def shelf(index: Database, tmp_path: Path) -> Shelf:
-    return Shelf(index, tmp_path / "spool")
 
 
 def uploader(shelf: Shelf, store: MemoryStore, clock: FakeClock, threads: int = 1) -> Uploader:
@@ -93,6 +78,27 @@ def test_a_put_without_its_row_is_found_again(
     assert uploader(shelf, store, clock).upload_some() == 1
     assert row(shelf.index, segment).store_version == version
     assert len(store.objects) == 1
+
+
+def test_no_more_is_sent_than_the_bound_allows(
+    shelf: Shelf, store: MemoryStore, clock: FakeClock
+) -> None:
+    stream = a_stream(shelf.index)
+    made = [shelf.segment(stream, START + n * MINUTE) for n in range(9)]
+    size = made[0].bytes
+    work = Uploader(shelf.index, store, shelf.spool, clock, lambda: None, bytes_per_s=size)
+    done = []
+    for _ in range(4):
+        done.append(work.upload_some())
+        clock.advance(1_000_000)
+    assert done == [0, 1, 1, 1]
+    # Of a pause two seconds' worth is made up for; a segment goes whole, and is then waited for.
+    clock.advance(60_000_000)
+    assert [work.upload_some(), work.upload_some()] == [2, 0]
+    clock.advance(500_000)
+    assert work.upload_some() == 1
+    clock.advance(500_000)
+    assert work.upload_some() == 0
 
 
 def test_an_outage_raises_one_alarm_loses_nothing_and_is_over_by_itself(

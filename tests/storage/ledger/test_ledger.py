@@ -169,7 +169,7 @@ def test_a_log_that_is_not_the_promised_one_stops_and_has_a_way_out(
     there = commitments(site, "2023-2") + (commitments(site) if lose is old_copy else [])
     assert sorted(there) == sorted(wanted(site))
     assert site.alarm() is None
-    assert site.problems() == []
+    assert site.damage() == []
 
 
 def test_an_index_from_an_old_backup_does_not_turn_the_log_back(site: Site) -> None:

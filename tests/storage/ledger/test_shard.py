@@ -68,6 +68,53 @@ def test_no_crash_makes_it_contradict_itself(tmp_path: Path, signer: Signer, cra
     assert promised == heads[-1]
 
 
+@pytest.mark.parametrize("crash", Crash)
+def test_what_was_promised_can_be_signed_after_any_crash(
+    tmp_path: Path, signer: Signer, crash: Crash
+) -> None:
+    base = tmp_path / "log"
+    base.mkdir()
+    files, promised = RecordingFiles(), list[tuple[int, Checkpoint]]()
+    log = ShardLog(
+        base / "2026", signer, files, lambda _, after: promised.append((len(files.steps), after))
+    )
+    log.open()
+    for count in (3, 254, 1):
+        log.append(entries(f"batch of {count}", count))
+    disk, done = Disk(live_dirs={base}, durable_dirs={base}), 0
+    for number in range(len(files.steps) + 1):
+        known = [after for at, after in promised if at <= number]
+        if known:
+            left = tmp_path / f"left-{crash.name}-{number}"
+            left.mkdir()
+            disk.leave(crash, base, left)
+            again = opened(left / "2026", signer)
+            if again.head != known[-1]:
+                assert again.keep_promise(known[-1])
+                done += 1
+            assert opened(left / "2026", signer).head == again.head == known[-1]
+        if number < len(files.steps):
+            disk.do(files.steps[number])
+    assert done >= len(promised)
+
+
+def test_a_promise_is_not_kept_by_a_log_that_lacks_it(tmp_path: Path, signer: Signer) -> None:
+    def refuse(_before: Checkpoint, _after: Checkpoint) -> None:
+        raise Conflict("Somebody else was first.")
+
+    opened(tmp_path / "2026", signer).append(entries("a", 5))
+    log = ShardLog(tmp_path / "2026", signer, SystemFiles(), refuse)
+    log.open()
+    with pytest.raises(Conflict):
+        log.append(entries("b", 5))
+    assert opened(tmp_path / "2026", signer).head == log.head
+    # Its tiles are there, but they are not what was promised.
+    assert not log.keep_promise(Checkpoint(NAME, 10, bytes(32)))
+    assert not log.keep_promise(Checkpoint(NAME, 11, bytes(32)))
+    assert not log.keep_promise(Checkpoint(NAME, 3, log.tiles.range_root(0, 3)))
+    assert opened(tmp_path / "2026", signer).head == log.head
+
+
 def test_it_continues_where_it_was(tmp_path: Path, signer: Signer) -> None:
     log = opened(tmp_path / "2026", signer)
     assert log.append(entries("a", 10)) == 0
