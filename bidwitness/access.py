@@ -9,6 +9,24 @@ from dataclasses import dataclass, field
 
 from bidwitness.intervals import Interval, subtract
 from bidwitness.items import is_secret, strictest_phase
+from bidwitness.rights import (
+    ADMINISTRATORS,
+    ASSIGNED,
+    BY_GRANT,
+    BY_ROLE,
+    CAREFUL,
+    CLOSED_ROOMS,
+    CLOSED_SESSIONS,
+    NOTHING,
+    VIEWED,
+    WHILE_RUNNING,
+    Cell,
+    Duty,
+    Matter,
+    Media,
+    RightsPolicy,
+    Scope,
+)
 from bidwitness.seam import Piece, visible
 from bidwitness.words import (
     Action,
@@ -23,8 +41,6 @@ from bidwitness.words import (
 )
 
 __all__ = [
-    "BY_GRANT",
-    "BY_ROLE",
     "Context",
     "Grant",
     "Ground",
@@ -32,13 +48,11 @@ __all__ = [
     "Piece",
     "Presence",
     "Verdict",
+    "is_closed",
     "is_protected",
     "may",
     "visible",
 ]
-
-ALL_MEDIA = frozenset(Medium)
-SEEN_AND_HEARD = frozenset({Medium.PICTURE, Medium.SOUND})
 
 
 class Ground(Word):
@@ -47,7 +61,10 @@ class Ground(Word):
     ROLE = "role", "岗位权限"
     GRANT = "grant", "调阅授权"
     NO_RULE = "no_rule", "无此权限"
-    ADMIN = "admin", "系统管理员不得查看录像"
+    ADMIN = "admin", "管理员不得查看录像"
+    OUTSIDE_SCOPE = "outside_scope", "不在职责范围内"
+    NOT_ON_DUTY = "not_on_duty", "不在值守安排内"
+    NEEDS_DEPARTMENT = "needs_department", "须经监督部门批准"
     NEEDS_GRANT = "needs_grant", "须有调阅授权"
     OUTSIDE_GRANT = "outside_grant", "超出授权范围"
     OTHER_SESSION = "other_session", "涉及其他场次"
@@ -69,18 +86,40 @@ class Grant:
     stream_ids: frozenset[str] | None = None
     expires_us: int | None = None
     revoked: bool = False
+    # The supervising department has agreed: needed while a closed sitting is secret. Nobody is
+    # asked about what an authority demands.
+    department: bool = False
+    # How many viewings may be opened by it (empty: any number), and whether there is none left.
+    views: int | None = None
+    spent: bool = False
 
     def valid(self, now_us: int) -> bool:
         return not self.revoked and (self.expires_us is None or now_us < self.expires_us)
 
+    def lets(self, action: Action) -> bool:
+        """Say whether it is for this action, and may be viewed by still."""
+        return action in self.actions and not (self.spent and action in VIEWED)
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whoever asks: her roles and her grants, valid or not."""
+    """Whoever asks: her roles, where each holds, her turns of duty, her grants, valid or not.
+
+    A role without a scope holds everywhere, unless it is one that is ``ASSIGNED``.
+    """
 
     user_id: str
     roles: frozenset[Role]
     grants: tuple[Grant, ...] = ()
+    scopes: tuple[tuple[Role, Scope], ...] = ()
+    duties: tuple[Duty, ...] = ()
+    policy: RightsPolicy = CAREFUL
+
+    @property
+    def department(self) -> str:
+        """The supervising departments she is there for, by her scopes and turns of duty, in words."""
+        scoped = {scope.department for _, scope in self.scopes if scope.department}
+        return "、".join(sorted(scoped | {duty.department for duty in self.duties}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +137,22 @@ class Presence:
     klass: ClaimClass | None = ClaimClass.OWN
     phases: tuple[LotPhase, ...] = ()
     classified: bool = False
+    matters: frozenset[Matter] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A time of a stream with *every* claim and booking that overlaps it."""
+    """A time of a stream with *every* claim and booking that overlaps it.
+
+    ``near``: the sessions that have the room about that time, as far as a turn of duty reaches.
+    """
 
     stream_id: str
     interval: Interval
     room_kind: RoomKind
     presences: tuple[Presence, ...] = ()
+    site_id: str | None = None
+    near: tuple[Presence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,66 +171,38 @@ class Verdict:
         return self.ground.zh
 
 
-# Rooms and sessions whose talk is secret until the result of the lot is published.
-PROTECTED_ROOMS = frozenset(
-    {
-        RoomKind.EVALUATION,
-        RoomKind.NEGOTIATION,
-        RoomKind.CLARIFICATION,
-        RoomKind.EXPERT_DRAW,
-        RoomKind.SUPERVISION,
-        RoomKind.CORRIDOR,
-    }
-)
-PROTECTED_SESSIONS = frozenset(
-    {
-        SessionKind.EVALUATION,
-        SessionKind.NEGOTIATION,
-        SessionKind.CLARIFICATION,
-        SessionKind.EXPERT_DRAW,
-    }
-)
-
-# The table: role → action → (media of an open room, of a protected one, of unclaimed footage).
-# What does not stand here is refused. A system administrator has no row and never gets one.
-_NONE: frozenset[Medium] = frozenset()
-BY_ROLE: dict[
-    Role, dict[Action, tuple[frozenset[Medium], frozenset[Medium], frozenset[Medium]]]
-] = {
-    Role.SUPERVISOR: {
-        Action.LIVE: (ALL_MEDIA, SEEN_AND_HEARD, SEEN_AND_HEARD),
-        Action.REWIND: (ALL_MEDIA, SEEN_AND_HEARD, _NONE),
-    },
-}
-# What a grant can give whom; the grant still has to name the medium and the action itself.
-BY_GRANT: dict[Role, frozenset[Action]] = {
-    Role.AUDITOR: frozenset({Action.REPLAY, Action.SNAPSHOT, Action.COPY}),
-}
-
-
 def may(who: Person, medium: Medium, action: Action, on: Context, now_us: int) -> Verdict:
     """Say whether somebody may do something with a medium of a stream in a time.
 
     The strictest answer over the room's kind, every session present and every part of the time
-    that no session claims. Nothing is allowed that the table does not name.
+    that no session claims. Nothing is allowed that the table (``bidwitness.rights``) does not name.
     """
     protected = is_protected(on)
     for ground in _forbidden_to_all(who, on):
         return Verdict(False, ground, (), protected)
-    ground = _by_role(who, medium, action, on, protected)
+    ground = _by_role(who, medium, action, on, now_us)
     if ground == Ground.ROLE:
         return Verdict(True, ground, (), protected)
     if not any(action in BY_GRANT.get(role, ()) for role in who.roles):
         return Verdict(False, ground, (), protected)
-    ground = _by_grant(who, medium, action, on, now_us)
-    allowed = ground == Ground.GRANT
-    return Verdict(allowed, ground, () if allowed else (action,), protected)
+    granted = _by_grant(who, medium, action, on, now_us)
+    if granted == Ground.GRANT:
+        return Verdict(True, granted, (), protected)
+    # A supervisor off duty is told so, not that she might have asked for a grant.
+    ground = granted if ground == Ground.NO_RULE else ground
+    return Verdict(False, ground, (action,), protected)
+
+
+def is_closed(on: Context) -> bool:
+    """Say whether a place or a session is one whose talk is secret, whatever its phase."""
+    kinds = {presence.kind for presence in on.presences or on.near}
+    return on.room_kind in CLOSED_ROOMS or bool(kinds & CLOSED_SESSIONS)
 
 
 def is_protected(on: Context) -> bool:
     """Say whether the footage is secret still, by the strictest of its room and its sessions."""
     kinds = {presence.kind for presence in on.presences}
-    if on.room_kind not in PROTECTED_ROOMS and not kinds & PROTECTED_SESSIONS:
+    if on.room_kind not in CLOSED_ROOMS and not kinds & CLOSED_SESSIONS:
         return False
     phases = [phase for presence in on.presences for phase in presence.phases]
     return is_secret(strictest_phase(phases))
@@ -197,7 +214,7 @@ def _forbidden_to_all(who: Person, on: Context) -> Iterable[Ground]:
     if any(presence.classified for presence in on.presences):
         yield Ground.CLASSIFIED
     # Whoever configures the platform sees no footage, whatever else she may be.
-    if Role.SYSTEM_ADMIN in who.roles:
+    if who.roles & ADMINISTRATORS:
         yield Ground.ADMIN
 
 
@@ -209,44 +226,94 @@ def _unclaimed(on: Context) -> bool:
     return bool(subtract([on.interval], [presence.interval for presence in _claims(on)]))
 
 
-def _by_role(who: Person, medium: Medium, action: Action, on: Context, protected: bool) -> Ground:
+def _by_role(who: Person, medium: Medium, action: Action, on: Context, now_us: int) -> Ground:
+    """Give ``ROLE`` if one of her roles allows it, else the ground that came nearest."""
     best = Ground.NO_RULE
     for role in sorted(who.roles):
-        rule = BY_ROLE.get(role, {}).get(action)
-        if rule is None:
+        cell = BY_ROLE.get(role, {}).get(action)
+        if cell is None:
             continue
-        in_open, in_protected, in_unclaimed = rule
-        if medium not in (in_protected if protected else in_open):
-            continue
-        if _unclaimed(on) and medium not in in_unclaimed:
-            best = Ground.UNCLAIMED
-        elif any(presence.state != SessionState.RECORDING for presence in _claims(on)):
-            # Live and rewind are for what runs; what has ended is replayed, by a grant.
-            best = Ground.NOT_RUNNING
-        else:
-            return Ground.ROLE
+        ground = _by_cell(who, role, cell, medium, on, now_us)
+        if ground == Ground.ROLE:
+            return ground
+        best = ground if ground != Ground.NO_RULE else best
     return best
+
+
+def _by_cell(
+    who: Person, role: Role, cell: Cell, medium: Medium, on: Context, now_us: int
+) -> Ground:
+    closed = is_closed(on)
+    if medium not in _cell_media(cell, role, who.policy, closed=closed):
+        return Ground.NO_RULE
+    if _unclaimed(on) and medium not in (cell.idle_closed if closed else cell.idle):
+        return Ground.UNCLAIMED
+    if any(presence.state != SessionState.RECORDING for presence in _claims(on)):
+        # Live and rewind are for what runs; what has ended is replayed, by a grant.
+        return Ground.NOT_RUNNING
+    if not _in_scope(who, role, on):
+        return Ground.OUTSIDE_SCOPE
+    if role == Role.SUPERVISOR and who.policy.supervisors_need_duty:
+        return Ground.ROLE if _on_duty(who, on, now_us) else Ground.NOT_ON_DUTY
+    return Ground.ROLE
+
+
+def _cell_media(cell: Cell, role: Role, policy: RightsPolicy, *, closed: bool) -> Media:
+    if not closed:
+        return cell.open
+    if role == Role.ATTESTOR and policy.attestors_hear:
+        return cell.closed | ({Medium.SOUND} if cell.closed else NOTHING)
+    return cell.closed
+
+
+def _in_scope(who: Person, role: Role, on: Context) -> bool:
+    """Say whether a role of hers holds here, for every session whose footage it is."""
+    scopes = [scope for holder, scope in who.scopes if holder == role]
+    if not scopes:
+        return role not in ASSIGNED
+    placed = [scope for scope in scopes if scope.fits_place(on.site_id, on.room_kind)]
+    about = _claims(on) or list(on.presences)
+    if not about:
+        return any(scope.is_of_place for scope in placed)
+    return all(any(scope.fits(p.session_id, p.matters) for scope in placed) for p in about)
+
+
+def _on_duty(who: Person, on: Context, now_us: int) -> bool:
+    """Say whether a turn of hers covers every session here, or, between sessions, every near one."""
+    about = _claims(on) or list(on.presences) or list(on.near)
+    return bool(about) and all(
+        any(duty.covers(presence.matters, now_us) for duty in who.duties) for presence in about
+    )
 
 
 def _by_grant(who: Person, medium: Medium, action: Action, on: Context, now_us: int) -> Ground:
     """Every session whose footage it is must be granted, and no part may be nobody's."""
-    if not any(grant.valid(now_us) for grant in who.grants):
+    valid = [grant for grant in who.grants if grant.valid(now_us)]
+    if not valid:
         return Ground.NEEDS_GRANT
     sessions = {presence.session_id for presence in _claims(on)}
-    granted = {
-        grant.session_id
-        for grant in who.grants
-        if grant.valid(now_us)
-        and medium in grant.media
-        and action in grant.actions
+    reaching = [
+        grant
+        for grant in valid
+        if medium in grant.media
+        and grant.lets(action)
         and (grant.stream_ids is None or on.stream_id in grant.stream_ids)
         and (
             grant.interval is None
             or (grant.interval.start <= on.interval.start and on.interval.end <= grant.interval.end)
         )
-    }
+    ]
+    granted = {grant.session_id for grant in reaching}
     if _unclaimed(on):
         return Ground.UNCLAIMED
     if not sessions & granted:
         return Ground.OUTSIDE_GRANT
-    return Ground.GRANT if sessions <= granted else Ground.OTHER_SESSION
+    if not sessions <= granted:
+        return Ground.OTHER_SESSION
+    running = all(presence.state == SessionState.RECORDING for presence in _claims(on))
+    if action in WHILE_RUNNING:
+        return Ground.GRANT if running else Ground.NOT_RUNNING
+    if who.policy.department_approves and is_protected(on):
+        agreed = {grant.session_id for grant in reaching if grant.department}
+        return Ground.GRANT if sessions <= agreed else Ground.NEEDS_DEPARTMENT
+    return Ground.GRANT

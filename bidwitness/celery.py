@@ -24,6 +24,7 @@ TASK_MODULES = (
     "bidwitness.storage.tasks",
     "bidwitness.storage.alarming.deliver",
     "bidwitness.storage.evidence_report.tasks",
+    "bidwitness.storage.trail.tasks",
     "bidwitness.retention.tasks",
     "bidwitness.player.tasks",
 )

@@ -1,88 +1,44 @@
-"""The ``bidwitness`` command: gathers each folder's commands and maps errors to exit codes."""
+"""The ``bidwitness`` command: finds what was asked for, and maps errors to exit codes."""
 
 import logging
 import sys
-from importlib.metadata import entry_points
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from importlib import import_module
 
-import typer
-from rich.console import Console
-
-from bidwitness import __version__, log
-from bidwitness.config import load_settings
+from bidwitness import log
 from bidwitness.errors import BidWitnessError
 from bidwitness.lifeline import end_with_parent
 
-GROUP = "bidwitness.commands"
-
-app = typer.Typer(
-    name="bidwitness",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-
-
-@app.callback()
-def _root() -> None:
-    """Records, keeps and replays the rooms of a public-resource-trading centre, by session."""
-
-
-@app.command()
-def version() -> None:
-    """Print the version."""
-    typer.echo(__version__)
-
-
-@app.command()
-def serve() -> None:
-    """Run everything of one machine: api, record, live, keep, work, beat."""
-    from bidwitness.serve import serve as run
-
-    run(load_settings())
-
-
-@app.command()
-def demo(
-    seconds: Annotated[
-        int | None, typer.Option(min=5, help="Run unattended: record so long, prove it, end.")
-    ] = None,
-    data: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path("demo-data"),
-    port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="8470; unattended, a free one.")
-    ] = None,
-    export: Annotated[
-        Path | None, typer.Option(help="Write the session's package there, as a zip.")
-    ] = None,
-) -> None:
-    """Show everything with virtual cameras: two rooms, five cameras, one session."""
-    from bidwitness.demo.run import run_demo
-
-    console = Console()
-    if not run_demo(seconds=seconds, data=data, port=port, export=export, console=console):
-        raise typer.Exit(1)
-
-
-def _gather() -> None:
-    """Add the commands of every folder: each offers a typer app by entry point."""
-    for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):
-        app.registered_commands.extend(point.load().registered_commands)
-        app.registered_groups.extend(point.load().registered_groups)
+# A command that stands alone is a module with a ``main`` of its own. It needs no setting, so that it
+# works beside wrong ones; and whoever calls it waits neither for the other commands to be loaded, nor for
+# what they are declared with, which takes longer than to verify many a package.
+ALONE = {"verify": "bidwitness.storage.evidence.verify_command"}
 
 
 def main() -> None:
     """Run a command. Errors made for people end in one line on stderr and their exit code."""
     end_with_parent()
     try:
-        log.configure(load_settings().log_level)
-        _gather()
-        app()
+        name = sys.argv[1] if len(sys.argv) > 1 else ""
+        if name in ALONE:
+            log.configure()
+            run: Callable[[Sequence[str]], int] = import_module(ALONE[name]).main
+            sys.exit(run(sys.argv[2:]))
+        from bidwitness.commands import run_command
+
+        run_command()
     except BidWitnessError as error:
-        Console(stderr=True, soft_wrap=True).print(
-            f"error: {log.redact(error.detail)}", style="bold red", markup=False, highlight=False
-        )
-        logging.getLogger(__name__).debug("the command failed", exc_info=error)
+        _tell(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _tell(error: BidWitnessError) -> None:
+    # Here: only errors are set in colour.
+    from rich.console import Console
+
+    Console(stderr=True, soft_wrap=True).print(
+        f"error: {log.redact(error.detail)}", style="bold red", markup=False, highlight=False
+    )
+    logging.getLogger(__name__).debug("the command failed", exc_info=error)

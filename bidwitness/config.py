@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from bidwitness.errors import ConfigError
+from bidwitness.words import SecondFactor
 
 DATABASE_SCHEMES = ("sqlite", "postgresql+psycopg")
 STORE_SCHEMES = ("file", "s3")
@@ -55,9 +56,16 @@ class Settings(BaseSettings):
     # A login ends after so long without a request, and after so long in any case.
     idle_minutes: int = Field(default=30, ge=1)
     login_hours: int = Field(default=12, ge=1)
+    # Whether a login wants a code or a security key besides the password.
+    second_factor: SecondFactor = SecondFactor.OPTIONAL
+    # A password has so many characters at least, and serves so many days at most (0: for ever).
+    password_min_length: int = Field(default=12, ge=12, le=64)
+    password_max_days: int = Field(default=0, ge=0, le=3650)
     max_body_kib: int = Field(default=1024, ge=16)
     # /metrics answers loopback, and from elsewhere who sends this as a Bearer token.
     metrics_token: SecretStr | None = None
+    # Where virtual cameras keep their encoded pictures; unset: in ``data``.
+    loops: Path | None = None
     site: str = "site-1"
     recorder: str = "recorder-1"
     undo_seconds: int = Field(default=900, ge=0)
@@ -73,6 +81,9 @@ class Settings(BaseSettings):
     witnesses: Path | None = None
     witness_alarm_minutes: int = Field(default=15, ge=1)
     timestamp_alarm_minutes: int = Field(default=180, ge=1)
+    # What the keys in a backup are sealed with: the first line of a file, or itself.
+    backup_passphrase_file: Path | None = None
+    backup_passphrase: SecretStr | None = None
     # Where segments are written, with commas; unset: into the spool itself.
     volumes: str = ""
     segment_seconds: int = Field(default=60, ge=2, le=600)
@@ -85,7 +96,13 @@ class Settings(BaseSettings):
     accept_unlocked_store: bool = False
     # A stored segment stays in the spool so long, for rewinding, unless the disk needs its room.
     spool_keep_hours: int = Field(default=24, ge=0)
+    # So many of the store's versions a second are listed, once a day, to find what nobody named.
+    store_walk_rate: int = Field(default=500, ge=1, le=1000)
+    # Every byte in the store is read again within thirty days, at this pace at most.
+    scrub_mb_per_second: int = Field(default=20, ge=1, le=10_000)
     upload_threads: int = Field(default=2, ge=1, le=16)
+    # No more than so much is sent to the store, on average; 0 is no bound.
+    upload_mb_per_second: int = Field(default=0, ge=0, le=10_000)
     sweep_seconds: int = Field(default=600, ge=1)
     # A job whose worker has not been heard of for so long is run again by another.
     job_lease_seconds: int = Field(default=60, ge=1)
@@ -218,6 +235,11 @@ class Settings(BaseSettings):
         return self.data / "thumbnails"
 
     @property
+    def loops_folder(self) -> Path:
+        """The folder of virtual cameras' encoded pictures; installations may share one."""
+        return self.loops or self.data / "cache" / "simulator"
+
+    @property
     def run_dir(self) -> Path:
         """Sockets and process state; nothing in it outlives a restart."""
         return self.data / "run"
@@ -226,6 +248,16 @@ class Settings(BaseSettings):
     def log(self) -> Path:
         """The folder of the site's log, one folder a shard within it."""
         return self.data / "log"
+
+    @property
+    def trust(self) -> Path:
+        """The folder of the published versions of the trust material."""
+        return self.data / "trust"
+
+    @property
+    def trust_key_file(self) -> Path:
+        """The key that publishes the site's trust material."""
+        return self.keys / "trust.key"
 
     @property
     def keys(self) -> Path:
@@ -244,8 +276,13 @@ class Settings(BaseSettings):
 
     @property
     def secret_key_file(self) -> Path:
-        """The key that camera passwords are encrypted with (mode 0600)."""
+        """The key that camera passwords and secrets of authenticators are encrypted with (mode 0600)."""
         return self.keys / "secrets.key"
+
+    @property
+    def signet_key_file(self) -> Path:
+        """The key by which entries of the audit trail are known to be this site's (mode 0600)."""
+        return self.keys / "audit.key"
 
     @property
     def live_key_file(self) -> Path:

@@ -130,15 +130,17 @@ def explain(
     """Give each missing interval its cause, from the gaps that the recorder noted.
 
     Where two causes overlap, the one that began first holds; where none is known: ``unknown``.
+    What is missing for one cause without a break is one, however often it was noted.
     """
     causes = sorted(known, key=lambda item: item[0])
-    out: list[Missing] = []
+    parts: dict[GapCause, list[Interval]] = {}
     rest = union(missing)
     for interval, cause in causes:
-        out += [Missing(part, cause) for part in intersect(rest, [interval])]
+        parts.setdefault(cause, []).extend(intersect(rest, [interval]))
         rest = subtract(rest, [interval])
-    out += [Missing(part, GapCause.UNKNOWN) for part in rest]
-    return sorted(out, key=lambda item: item.interval)
+    parts.setdefault(GapCause.UNKNOWN, []).extend(rest)
+    found = [Missing(part, cause) for cause, some in parts.items() for part in union(some)]
+    return sorted(found, key=lambda item: item.interval)
 
 
 def late_and_early(

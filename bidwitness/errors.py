@@ -6,7 +6,8 @@
     ├── InvalidInput        422 / 64   what was given is wrong: names the field and the fix
     ├── Unauthenticated     401 / 77   nobody is signed in, or the credential is not good
     ├── Forbidden           403 / 77   signed in, but not allowed
-    │   └── PasswordChangeRequired     the first password must be replaced before anything else
+    │   ├── PasswordChangeRequired     the password must be replaced before anything else
+    │   └── SecondFactorRequired       a second factor must be set up before anything else
     ├── NotFound            404 / 66
     ├── Conflict            409 / 75   right in itself, but not in the present state
     ├── TooMany             429 / 75   a rate limit
@@ -58,6 +59,10 @@ class Forbidden(BidWitnessError):
 
 class PasswordChangeRequired(Forbidden):
     kind = "password-change-required"
+
+
+class SecondFactorRequired(Forbidden):
+    kind = "second-factor-required"
 
 
 class NotFound(BidWitnessError):

@@ -65,3 +65,5 @@ def configure(level: str = "info") -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     # It tells of every start what matters only when something goes wrong.
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # It tells of each table of each font that is put into a document.
+    logging.getLogger("fontTools").setLevel(logging.WARNING)

@@ -1,6 +1,6 @@
 """For how long footage has to be kept: the loop of its room, the period of its session's lots. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -54,16 +54,39 @@ def kept_until(
 def _lot_until(kind: SessionKind, lot: LotPeriod, policies: Sequence[Policy]) -> int | None:
     if lot.until_us is not None:
         return lot.until_us
+    years = keep_years_of(kind, lot.category, policies)
+    if lot.from_us is None or years is None:
+        return None
+    return years_after(lot.from_us, years)
+
+
+def keep_years_of(
+    kind: SessionKind, category: ProjectCategory, policies: Sequence[Policy]
+) -> int | None:
+    """Give how many years a lot's footage is kept; empty: nobody has said, so for ever."""
     years = [
         ((policy.session_kind is not None) + (policy.category is not None), policy.keep_years)
         for policy in policies
         if policy.keep_years is not None
         and policy.session_kind in (None, kind)
-        and policy.category in (None, lot.category)
+        and policy.category in (None, category)
     ]
-    if lot.from_us is None or not years:
-        return None
-    return years_after(lot.from_us, max(years)[1])
+    return max(years)[1] if years else None
+
+
+def shortens(
+    before: Sequence[Policy], after: Sequence[Policy], default_days: Mapping[RoomKind, int]
+) -> bool:
+    """Say whether other policies let any footage go sooner."""
+    for room, default in default_days.items():
+        if loop_days_of(room, after, default) < loop_days_of(room, before, default):
+            return True
+    for kind in SessionKind:
+        for category in ProjectCategory:
+            was, now = (keep_years_of(kind, category, policies) for policies in (before, after))
+            if now is not None and (was is None or now < was):
+                return True
+    return False
 
 
 def years_after(from_us: int, years: int) -> int:

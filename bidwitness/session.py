@@ -119,8 +119,9 @@ class Transition:
 
 
 _S, _C, _E = SessionState, Condition, EffectKind
-# Who runs sessions until the venue's own roles exist. Supervisors never change a session.
-_DESK = frozenset({Role.SYSTEM_ADMIN})
+# Supervisors never change a session: what they instruct, the venue carries out.
+_DESK = frozenset({Role.VENUE})
+_ARCHIVE = frozenset({Role.ARCHIVIST})
 
 
 def _states(*states: SessionState) -> frozenset[SessionState]:
@@ -233,12 +234,12 @@ TRANSITIONS: tuple[Transition, ...] = (
         Verb.VERIFY,
         _states(_S.ENDED, _S.SEALED, _S.ARCHIVED, _S.TRANSFERRED),
         None,
-        _DESK,
+        _ARCHIVE,
         (),
     ),
-    Transition(Verb.ARCHIVE, _states(_S.SEALED), _S.ARCHIVED, _DESK, ()),
-    Transition(Verb.TRANSFER, _states(_S.ARCHIVED), _S.TRANSFERRED, _DESK, ()),
-    Transition(Verb.DISPOSE, _states(_S.ARCHIVED), _S.DISPOSED, _DESK, ()),
+    Transition(Verb.ARCHIVE, _states(_S.SEALED), _S.ARCHIVED, _ARCHIVE, ()),
+    Transition(Verb.TRANSFER, _states(_S.ARCHIVED), _S.TRANSFERRED, _ARCHIVE, ()),
+    Transition(Verb.DISPOSE, _states(_S.ARCHIVED), _S.DISPOSED, _ARCHIVE, ()),
 )
 
 
@@ -430,13 +431,13 @@ def due_transition(view: SessionView, now_us: int) -> Due:
 
 
 def refuse_classified(classified: bool) -> None:
-    """Refuse a classified session: disconnecting cameras needs two persons, who come later.
+    """Refuse to classify a session as it is booked: disconnecting cameras needs two persons.
 
     Raises ``InvalidInput``.
     """
     if classified:
         raise InvalidInput(
-            "A classified session needs the approval of a second person, which this version "
-            "does not have. Book it without `classified` or keep it out of this system.",
+            "Nobody switches cameras off alone. Book the session without `classified`, then ask "
+            "for it by POST /api/v1/approvals, kind classified.begin.",
             fields={"classified": "must be false"},
         )

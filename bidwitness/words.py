@@ -168,18 +168,47 @@ class MarkerAudience(Word):
     ALL = "all", "全部"
 
 
+class CopyForm(Word):
+    """What is handed out: the recorded bytes with their proof, or films that say whose they are."""
+
+    PACKAGE = "package", "证据包"
+    WATERMARKED = "watermarked", "水印复制件"
+
+
 class GrantKind(Word):
     DUTY = "duty", "值守"
     REQUEST = "request", "调阅"
     DEMAND = "demand", "调取"
 
 
-class Role(Word):
-    """Who somebody is to the platform. More roles arrive with the people work."""
+class RegisterKind(Word):
+    """What a row of the access and copy register says."""
 
-    SYSTEM_ADMIN = "system_admin", "系统管理员"
+    GRANT = "grant", "准予"
+    REFUSAL = "refusal", "不予"
+    REVOCATION = "revocation", "撤销"
+    COPY = "copy", "制作复制件"
+    HANDOVER = "handover", "移交"
+    SIGNED = "signed", "签收"
+    RETURN = "return", "归还"
+    DESTRUCTION = "destruction", "销毁"
+    REVIEW = "review", "事后审查"
+
+
+class Role(Word):
+    """Who somebody is to the platform; what each may do stands in ``bidwitness.rights`` and
+    ``bidwitness.api.rules``."""
+
     SUPERVISOR = "supervisor", "监督人员"
+    VENUE = "venue", "场地管理员"
+    ATTESTOR = "attestor", "见证人员"
+    ARCHIVIST = "archivist", "档案管理员"
     AUDITOR = "auditor", "审计监察人员"
+    OPERATOR = "operator", "运维人员"
+    DIRECTOR = "director", "中心负责人"
+    SYSTEM_ADMIN = "system_admin", "系统管理员"
+    SECURITY_ADMIN = "security_admin", "安全管理员"
+    AUDIT_ADMIN = "audit_admin", "安全审计员"
 
 
 class ProjectCategory(Word):
@@ -236,3 +265,70 @@ class LockLevel(Word):
     STORE = "store", "由存储强制"
     PROGRAM = "program", "仅由本程序执行"
     NONE = "none", "无"
+
+
+class ScrubKind(Word):
+    """What a round over the store looks at."""
+
+    PRESENCE = "presence", "在库检查"
+    BYTES = "bytes", "逐字节校验"
+
+
+class StoreFaultKind(Word):
+    """What is wrong with an object that the index names."""
+
+    MISSING = "missing", "缺失"
+    DAMAGED = "damaged", "与登记的摘要不一致"
+
+
+class SurplusKind(Word):
+    """What lies in the store and is not named by the index."""
+
+    MARKER = "marker", "删除标记"
+    EXTRA = "extra", "多余版本"
+    LEFTOVER = "leftover", "已删除录像的残留"
+    UNKNOWN = "unknown", "无登记的对象"
+
+
+class TrailFault(Word):
+    """How rows that the log commits to differ from it."""
+
+    EDITED = "edited", "内容被改动"
+    REMOVED = "removed", "条目被删除"
+    INSERTED = "inserted", "条目被插入"
+    REORDERED = "reordered", "条目被调换"
+    SET_BACK = "set_back", "索引被退回旧状态"
+    # Somebody has said with a reason why it is gone: a restore, a log that was given up.
+    STATED = "stated", "缺失，已有人员说明原因"
+    LOG = "log", "存证账本受损"
+    WAITING = "waiting", "久未写入存证账本"
+
+    @property
+    def is_attack(self) -> bool:
+        """Whether no honest run of the programs leaves it."""
+        return self not in (TrailFault.STATED, TrailFault.WAITING)
+
+
+class SecondFactor(Word):
+    """Whether a login wants something besides the password."""
+
+    OFF = "off", "不使用"
+    OPTIONAL = "optional", "由本人启用"
+    REQUIRED = "required", "必须使用"
+
+
+class Factor(Word):
+    """What proves a person besides the password."""
+
+    TOTP = "totp", "动态口令"
+    KEY = "key", "安全密钥"
+    RECOVERY = "recovery", "恢复码"
+
+
+class ApprovalState(Word):
+    PENDING = "pending", "待审批"
+    APPROVED = "approved", "已批准"
+    REJECTED = "rejected", "已驳回"
+    WITHDRAWN = "withdrawn", "已撤回"
+    EXECUTED = "executed", "已执行"
+    EXPIRED = "expired", "已过期"

@@ -9,19 +9,21 @@ from types import FrameType
 
 from bidwitness.clock import Clock, SystemClock
 from bidwitness.config import Settings
-from bidwitness.errors import ConfigError, DamageFound, IndexUnavailable
+from bidwitness.errors import ConfigError, Conflict, DamageFound, IndexUnavailable
 from bidwitness.recorder.epochs import EpochMaker
 from bidwitness.recorder.status import StreamState, save_status_file
 from bidwitness.recorder.status_rows import ClockSteps, save_status_rows
 from bidwitness.recorder.supervisor import RecorderSupervisor
 from bidwitness.storage.commit import Committer
-from bidwitness.storage.index.database import Database, open_database, upgrade
+from bidwitness.storage.index.alarms import clear_alarm, raise_alarm
+from bidwitness.storage.index.database import Database, open_index, upgrade
 from bidwitness.storage.spool.volumes import add_volumes
 from bidwitness.storage.wanted import WantedStream
 from bidwitness.storage.wanted_index import wanted_streams
 
 log = logging.getLogger(__name__)
 
+UNSIGNED = "no_epochs"
 COMMIT_S = 0.5
 AWAY_S = 2.0
 WORKER_COMMAND = (sys.executable, "-m", "bidwitness.recorder.record_worker")
@@ -39,7 +41,8 @@ class Bookkeeper:
         self._clock = clock
         self._committer = Committer(database, settings.spool)
         self._epochs = EpochMaker(settings, database, clock)
-        self._unsigned: str | None = None
+        # Why no epoch is signed; empty while it is not known whether one is.
+        self._unsigned: str | None = ""
         self._unsaved: str | None = None
         self._clock_steps = ClockSteps(clock)
         self._stopping = threading.Event()
@@ -92,22 +95,28 @@ class Bookkeeper:
 
     def _sign(self) -> None:
         """Sign an epoch if one is due. Recording must not end for want of a signature."""
+        why: str | None = None
         try:
             self._epochs.make_due()
-        except (ConfigError, DamageFound, OSError) as error:
-            # Once, not twice a second.
-            if str(error) != self._unsigned:
-                self._unsigned = str(error)
-                log.error("no epoch is signed", extra={"facts": {"error": str(error)}})
-        else:
-            self._unsigned = None
+        except (ConfigError, Conflict, DamageFound, OSError) as error:
+            why = str(error)
+        if why == self._unsigned:
+            return  # said once, not twice a second
+        subject, now = f"recorder:{self._settings.recorder}", self._clock.utc_us()
+        with self._database.write() as orm:
+            if why is None:
+                clear_alarm(orm, UNSIGNED, subject, now)
+            else:
+                log.error("no epoch is signed", extra={"facts": {"error": why}})
+                raise_alarm(orm, UNSIGNED, subject, now, cause=why)
+        self._unsigned = why
 
 
 def run_record(settings: Settings) -> None:
     """Record until SIGTERM or Ctrl-C; every segment is closed before this returns."""
     clock = SystemClock()
     add_volumes(settings.spool, settings.volume_folders)
-    database = open_database(settings.database_url)
+    database = open_index(settings)
     migrated = threading.Event()
 
     def wanted() -> Sequence[WantedStream]:

@@ -70,6 +70,8 @@ class Run:
         self._open = False
         self._handed_ticks = 0
         self._anchors: list[AnchorPoint] = []
+        # What the picture had been moved by at the newest of them.
+        self._anchored_at_us = 0
         self._segment_start_us = 0
 
     @property
@@ -139,7 +141,7 @@ class Run:
             source_codec,
             self._missing.value if self._missing is not None and self._segment == 0 else None,
         )
-        self._anchors = [anchor]
+        self._anchors, self._anchored_at_us = [anchor], self._timer.moved_us
         self._open = True
         self._sink.begin(Begin(anchor.recorder_us, self._init, header, anchor))
 
@@ -163,9 +165,12 @@ class Run:
         if self._sink.trouble is None:
             # What the sink did not take is not where the footage ends.
             self._handed_ticks = piece.dts + piece.duration
-        anchor = self._anchor(piece.dts)
-        if anchor.recorder_us - self._anchors[-1].recorder_us > ANCHOR_EVERY_US:
+        anchor, moved_us = self._anchor(piece.dts), self._timer.moved_us
+        is_due = anchor.recorder_us - self._anchors[-1].recorder_us > ANCHOR_EVERY_US
+        # A picture on the move keeps its instants only if each fragment has its own.
+        if (is_due or moved_us != self._anchored_at_us) and piece.dts > self._anchors[-1].ticks:
             self._anchors.append(anchor)
+            self._anchored_at_us = moved_us
             self._sink.anchor(anchor)
 
     def _hole(self, from_ticks: int, to_ticks: int) -> None:

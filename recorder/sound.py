@@ -194,7 +194,7 @@ class FlacTrack:
 
 
 # Packets are worked on a few at a time: fifty a second, one by one, cost more than all pictures.
-AT_ONCE = 8
+AT_ONCE = 5
 # But packets of AAC may be an eighth of a second each, and what waits here a kill would lose.
 AT_ONCE_US = 120_000
 
@@ -229,6 +229,8 @@ class SoundLane:
         for packet in waiting:
             stamp = packet.pts if packet.dts is None else packet.dts
             dts = self._timer.place(packet.track, stamp, packet.arrived_us)
+            if packet.camera_us is not None:
+                self._timer.hear(packet.track, dts, packet.camera_us, packet.arrived_us)
             yield from self.track.push(packet.data, dts, packet.duration)
 
 

@@ -52,7 +52,7 @@ class RtspSource:
                     unit.duration,
                     unit.key,
                     unit.arrived_us,
-                    unit.camera_us if unit.track == _LEADING else None,
+                    unit.camera_us,
                 )
         except Silent:
             raise SourceLost(

@@ -51,6 +51,14 @@ class TrackTimer:
         self._base = self._least = arrived_us - file_ticks * US // self.rate
         self._first_arrived = self._last_arrived = arrived_us
 
+    def move(self, ticks: int) -> None:
+        """Place what comes from now on so much later: less than a step between packets."""
+        self._shift += ticks
+        if self._candidate is not None:
+            self._candidate += ticks
+        self._base -= ticks * US // self.rate
+        self._least -= ticks * US // self.rate
+
     def place(self, raw: int | None, arrived_us: int) -> int:
         """Give the file tick of a packet stamped ``raw`` (None: no stamp)."""
         was_true = self._pace.is_true

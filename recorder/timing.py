@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass
 
+from bidwitness.recorder.lips import LipSync
 from bidwitness.recorder.ticks import EARLY_SETTLING_US, SETTLE_US, TrackTimer
 from bidwitness.storage.spool.blob import US
 from bidwitness.words import ClockQuality
@@ -88,6 +89,15 @@ class WallClock:
     def settle(self) -> None:
         """Let times move slowly from now on."""
         self._settle_us = 0
+
+    def move(self, by_us: int) -> None:
+        """File time of what comes from now on is so much later than it would have been."""
+        if self._offset is not None:
+            self._offset -= by_us
+        self._least = deque(((b, least - by_us) for b, least in self._least), maxlen=BUCKETS)
+        if self._paused is not None:
+            at, since, least = self._paused
+            self._paused = (at, since, least - by_us)
 
     def _slew(self, arrived_us: int) -> None:
         assert self._offset is not None
@@ -175,6 +185,7 @@ class RunTimer:
         # The leading track's first stamp in µs, and when it came.
         self._origin: tuple[int, int] | None = None
         self._started: set[int] = set()
+        self._lips = LipSync(leading)
 
     @property
     def corrected(self) -> int:
@@ -185,11 +196,27 @@ class RunTimer:
         """Give a track's tick as µs of file time."""
         return ticks * US // self._timers[track].rate
 
+    @property
+    def moved_us(self) -> int:
+        """Give how much later than first assumed the leading track lies by now, in file time."""
+        return self._lips.moved_us
+
     def place(self, track: int, raw: int | None, arrived_us: int) -> int:
         """Give the file tick of a packet stamped ``raw``; the leading track's comes first."""
         if track not in self._started:
             self._start(track, raw, arrived_us)
-        return self._timers[track].place(raw, arrived_us)
+        timer = self._timers[track]
+        if track == self._leading and (step := self._lips.step_us(arrived_us)):
+            ticks = step * timer.rate // US
+            timer.move(ticks)
+            self.wall.move(ticks * US // timer.rate)
+            self._lips.moved(ticks * US // timer.rate)
+        return timer.place(raw, arrived_us)
+
+    def hear(self, track: int, ticks: int, camera_us: int, arrived_us: int) -> None:
+        """Take the camera's time of a packet at ``ticks`` of its track, as its reports say."""
+        if self.wall.settled:
+            self._lips.hear(track, self.file_us(track, ticks), camera_us, arrived_us)
 
     def _start(self, track: int, raw: int | None, arrived_us: int) -> None:
         timer = self._timers[track]
@@ -207,4 +234,6 @@ class RunTimer:
 
     def observe(self, ticks: int, arrived_us: int, camera_us: int | None) -> WallJump | None:
         """Take the times of one of the leading track's packets (``ticks``: when it is shown)."""
+        if camera_us is not None:
+            self.hear(self._leading, ticks, camera_us, arrived_us)
         return self.wall.observe(self.file_us(self._leading, ticks), arrived_us, camera_us)

@@ -45,7 +45,7 @@ def simulate(
         specs = read_specs(spec, defaults)
     else:
         specs = [spec_from({"name": f"cam-{i}"}, defaults) for i in range(1, cameras + 1)]
-    folder = cache or load_settings().data / "cache" / "simulator"
+    folder = cache or load_settings().loops_folder
     addresses = Addresses(host, port, status_port, PORT if discovery else None, certificate)
     simulator = Simulator(specs, folder, addresses)
     asyncio.run(run_until_stopped(simulator, while_stdin=while_stdin))

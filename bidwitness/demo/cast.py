@@ -28,11 +28,20 @@ CAMERAS = (
     DemoCamera("opening-front", _OPENING, "alaw"),
     DemoCamera("opening-back", _OPENING, "alaw"),
 )
+# One of each role: none of them may be joined with another.
 USERS = (
     DemoUser("admin", "system_admin"),
+    DemoUser("security", "security_admin"),
+    DemoUser("audit", "audit_admin"),
     DemoUser("supervisor", "supervisor"),
+    DemoUser("venue", "venue"),
+    DemoUser("attestor", "attestor"),
+    DemoUser("archivist", "archivist"),
     DemoUser("auditor", "auditor"),
+    DemoUser("operator", "operator"),
+    DemoUser("director", "director"),
 )
+DEPARTMENT = "示范监督部门 Supervising department"
 PROJECT_CODE = "DEMO-2026-001"
 PROJECT_NAME = "示范项目:市民中心改造 Civic centre refurbishment"
 PROJECT_CATEGORY = "construction"

@@ -34,6 +34,7 @@ from bidwitness.demo.cast import (
 from bidwitness.demo.client import ApiClient, wait_for
 from bidwitness.demo.processes import Server, VirtualCameras, make_logins
 from bidwitness.demo.proof import Proving, prove, show
+from bidwitness.demo.staff import Staff
 from bidwitness.errors import NotFound
 
 READY_S = 60
@@ -100,9 +101,8 @@ def run_demo(
             progress.update(task, description="Starting the recorder and its helpers")
             passwords = make_logins(settings)
             base = f"http://{settings.host}:{settings.port}"
-            with Server(settings) as server, ApiClient(base) as client:
+            with Server(settings) as server, Staff(base, passwords) as client:
                 wait_for("the server", client.is_ready, READY_S)
-                client.login("admin", passwords["admin"])
                 progress.update(task, description="Adding rooms, cameras and the project")
                 stage = set_stage(client, cameras.addresses)
                 wait_for("every camera to record", lambda: _all_record(client), READY_S)
@@ -119,7 +119,7 @@ def run_demo(
     return proof.true
 
 
-def set_stage(client: ApiClient, addresses: dict[str, Any]) -> Stage:
+def set_stage(client: Staff, addresses: dict[str, Any]) -> Stage:
     """Create what is not there yet: rooms, cameras, the project with its lots."""
     rooms = {room["name"]: room["id"] for room in client.all("rooms")}
     for name, kind in ROOMS.items():
@@ -146,6 +146,7 @@ def set_stage(client: ApiClient, addresses: dict[str, Any]) -> Stage:
         project = {"code": PROJECT_CODE, "name": PROJECT_NAME, "category": PROJECT_CATEGORY}
         lots = [{"code": code, "name": name} for code, name in LOTS.items()]
         client.post("projects", {**project, "lots": lots})
+    client.put_on_duty(SystemClock().utc_us())
     return Stage(rooms, ids)
 
 
@@ -157,12 +158,12 @@ def stream_addresses(addresses: dict[str, Any], name: str) -> tuple[str, str]:
     raise NotFound(f"The simulator does not serve {name}.")
 
 
-def _all_record(client: ApiClient) -> bool:
+def _all_record(client: Staff) -> bool:
     streams = [s for camera in client.all("cameras") for s in camera["streams"]]
     return bool(streams) and all((s.get("health") or {}).get("state") == "ok" for s in streams)
 
 
-def new_session(client: ApiClient, stage: Stage, length_s: int) -> str:
+def new_session(client: Staff, stage: Stage, length_s: int) -> str:
     """Book both rooms for both lots, a few seconds ahead; give the session's id."""
     start = SystemClock().utc_us() + LEAD_S * SECOND
     end = start + length_s * SECOND
@@ -184,15 +185,15 @@ def new_session(client: ApiClient, stage: Stage, length_s: int) -> str:
         "actions": ["replay", "copy"],
         "reason": "示范 demonstration",
     }
-    client.post("grants", grant)
+    client.grant(grant)
     return session_id
 
 
-def _state(client: ApiClient, session_id: str) -> str:
+def _state(client: Staff, session_id: str) -> str:
     return str(client.get(f"sessions/{session_id}")["state"])
 
 
-def _record(client: ApiClient, stage: Stage, seconds: int, progress: Progress, task: TaskID) -> str:
+def _record(client: Staff, stage: Stage, seconds: int, progress: Progress, task: TaskID) -> str:
     """Have a session start by itself, record and be sealed; give its id."""
     progress.update(task, description="Waiting for the session to start by itself")
     session_id = new_session(client, stage, seconds + 3600)
@@ -209,7 +210,7 @@ def _record(client: ApiClient, stage: Stage, seconds: int, progress: Progress, t
 
 
 def _interactive(
-    client: ApiClient,
+    client: Staff,
     stage: Stage,
     base: str,
     passwords: dict[str, str],

@@ -5,7 +5,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator, Mapping
 
-from bidwitness.beat import until_beat
+from bidwitness.beat import SHORT_BEAT_US, until_beat
 from bidwitness.clock import Clock
 from bidwitness.rtsp.client import Client
 from bidwitness.rtsp.flow import (
@@ -189,7 +189,7 @@ class UdpFlow:
                     raise Silent
                 self._courtesy.mind(arrived_us)
                 if not urgent():
-                    self._clock.sleep(until_beat(now(), self._after_us))
+                    self._clock.sleep(until_beat(now(), self._after_us, SHORT_BEAT_US))
 
     def close(self) -> None:
         for ports in self._ports.values():

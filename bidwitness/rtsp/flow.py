@@ -133,7 +133,8 @@ class TcpFlow:
                 yield arrival
             self._answer()
             self._courtesy.mind(arrived_us)
-            if arrived_us - first_us > _ATTENTIVE_US and not urgent():
+            is_all = len(data) < len(view)  # else more waits already
+            if is_all and arrived_us - first_us > _ATTENTIVE_US and not urgent():
                 # While nobody watches: waking for each packet costs a fifth more.
                 self._clock.sleep(until_beat(now(), self._after_us))
             try:

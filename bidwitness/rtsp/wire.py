@@ -22,6 +22,7 @@ class Wire:
     def __init__(self, back: socket.socket, there: socket.socket | None = None) -> None:
         self._back = back
         self._there = there
+        self._seconds = back.gettimeout()
 
     @property
     def socket(self) -> socket.socket:
@@ -36,14 +37,35 @@ class Wire:
             self._back.sendall(data)
 
     def receive_into(self, buffer: memoryview) -> int:
-        """Wait for bytes; give how many came, 0 at the end. Raises ``OSError``."""
+        """Wait for bytes; give how many came, 0 at the end. Raises ``OSError``.
+
+        What is less than the buffer holds is all that had come.
+        """
         try:
-            return self._back.recv_into(buffer)
+            count = self._back.recv_into(buffer)
         except BlockingIOError:
             raise TimeoutError from None
+        if count and isinstance(self._back, ssl.SSLSocket):
+            count += self._further(self._back, buffer[count:])
+        return count
+
+    def _further(self, secured: ssl.SSLSocket, buffer: memoryview) -> int:
+        """Give what else has come: TLS gives one record at a time, often one of a packet's size."""
+        count = 0
+        secured.settimeout(0)
+        try:
+            while count < len(buffer) and (more := secured.recv_into(buffer[count:])):
+                count += more
+        except OSError:
+            # No more has come; or a fault, which the next call will meet again.
+            return count
+        finally:
+            secured.settimeout(self._seconds)
+        return count
 
     def patience(self, seconds: float) -> None:
         """Say how long to wait for what is received or sent."""
+        self._seconds = seconds
         for each in (self._back, self._there):
             if each is None:
                 continue

@@ -116,3 +116,14 @@ def test_late_start_and_early_end() -> None:
         (Interval(0, 10), GapCause.LATE_START),
         (Interval(40, 50), GapCause.EARLY_END),
     ]
+
+
+def test_one_cause_noted_again_and_again_is_one_gap() -> None:
+    slices = [Interval(0, 20), Interval(15, 30), Interval(30, 50), Interval(60, 70)]
+    got = explain([Interval(10, 40), Interval(45, 65)], [(s, GapCause.OFFLINE) for s in slices])
+    assert got == [
+        Missing(Interval(10, 40), GapCause.OFFLINE),
+        Missing(Interval(45, 50), GapCause.OFFLINE),
+        Missing(Interval(50, 60), GapCause.UNKNOWN),
+        Missing(Interval(60, 65), GapCause.OFFLINE),
+    ]

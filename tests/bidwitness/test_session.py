@@ -22,7 +22,7 @@ from bidwitness.session import (
 )
 from bidwitness.words import Condition, Outcome, Role, SessionState
 
-ADMIN = frozenset({Role.SYSTEM_ADMIN})
+DESK = frozenset({Role.VENUE, Role.ARCHIVIST})
 FROM, TO, UNDO = 1_000, 2_000, 900
 VIEW = SessionView("s", SessionState.SCHEDULED, Condition.RUNNING, FROM, TO)
 
@@ -50,7 +50,7 @@ EXPECTED = {
 }
 
 
-def command(verb: Verb, roles: frozenset[Role] | None = ADMIN, **given: object) -> Command:
+def command(verb: Verb, roles: frozenset[Role] | None = DESK, **given: object) -> Command:
     """A command with all that its verb needs."""
     full = {"reason": "why", "outcome": Outcome.COMPLETED, "planned_to_us": TO + 5_000, **given}
     return Command(verb, roles, **full)

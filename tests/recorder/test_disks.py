@@ -287,7 +287,8 @@ def test_no_file_handles(suffered: Suffered) -> None:
     assert suffered.exit_code == 0
     (gap,) = assert_gaps_say_what_is_missing(suffered, "handles")
     assert gap.cause == "disk"
-    assert suffered.from_us <= gap.start and gap.end <= suffered.to_us + 6 * SECOND
+    # A segment that has just ended may have no file of the next one yet: its first pictures are lost.
+    assert suffered.from_us - SECOND <= gap.start and gap.end <= suffered.to_us + 6 * SECOND
 
 
 def test_a_camera_lost_while_there_are_no_file_handles(suffered: Suffered) -> None:

@@ -22,7 +22,15 @@ from bidwitness.recorder.supervisor import RecorderSupervisor
 from bidwitness.recorder.wanted_copy import load_wanted, save_wanted
 from bidwitness.storage.check.index import check_index
 from bidwitness.storage.index.database import Database, open_database, upgrade
-from bidwitness.storage.index.models import Event, Record, Segment, Stream, StreamStatus, Track
+from bidwitness.storage.index.models import (
+    Alarm,
+    Event,
+    Record,
+    Segment,
+    Stream,
+    StreamStatus,
+    Track,
+)
 from bidwitness.words import Health
 
 SECOND = 1_000_000
@@ -131,6 +139,26 @@ def _an_hour_without(server: PostgresServer, database: Database, settings: Setti
     assert books._once() and bookkeeper(settings, database, desk.clock)._once()
     with database.read() as orm:
         assert orm.scalar(select(func.count()).select_from(Record)) == len(rows)
+
+
+def test_a_recorder_that_cannot_sign_is_alarmed_until_it_can(
+    tmp_path: Path, sqlite: Database, clock: FakeClock
+) -> None:
+    settings = settings_on(tmp_path)
+    assert bookkeeper(settings, sqlite, clock)._once()
+    settings.recorder_key_file.chmod(0o644)
+    books = bookkeeper(settings, sqlite, clock)
+    for _ in range(3):
+        assert books._once()
+    with sqlite.read() as orm:
+        alarm = orm.scalars(select(Alarm).where(Alarm.kind == "no_epochs")).one()
+    assert (alarm.subject, alarm.cleared_us) == ("recorder:recorder-1", None)
+    assert "chmod 600" in alarm.cause
+    settings.recorder_key_file.chmod(0o600)
+    # Also by another process than the one that raised it.
+    assert bookkeeper(settings, sqlite, clock)._once()
+    with sqlite.read() as orm:
+        assert orm.get_one(type(alarm), alarm.id).cleared_us == clock.utc_us()
 
 
 def test_a_status_file_that_cannot_be_written_stops_no_commit(
