@@ -5,18 +5,34 @@ from typing import Annotated
 import typer
 
 from bidwitness.config import load_settings
+from bidwitness.storage.backup.commands import backup, restore
 from bidwitness.storage.check.problems import Part
-from bidwitness.storage.evidence.verify_command import verify
-from bidwitness.storage.ledger.commands import new_log_shard, trust
+from bidwitness.storage.evidence import verify_command
+from bidwitness.storage.ledger.commands import confirm_log, log_key, new_log_shard
+from bidwitness.storage.ledger.trust_commands import app as trust
 from bidwitness.storage.timestamp.commands import app as timestamp
 from bidwitness.storage.witness.commands import app as witness
 
 app = typer.Typer()
 app.add_typer(witness, name="witness")
 app.add_typer(timestamp, name="timestamp")
-app.command("verify")(verify)
-app.command("trust")(trust)
+app.add_typer(trust, name="trust")
+app.command("backup")(backup)
+app.command("restore")(restore)
+app.command("log-key")(log_key)
 app.command("new-log-shard")(new_log_shard)
+app.command("confirm-log")(confirm_log)
+
+
+@app.command(
+    "verify",
+    help=verify_command.SUMMARY,
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def verify(context: typer.Context) -> None:
+    # So that it is listed beside the others: it stands alone (``bidwitness.cli``).
+    raise typer.Exit(verify_command.main(context.args))
 
 
 @app.command()

@@ -13,7 +13,9 @@ from bidwitness.words import JobState
 
 THUMBNAILS = "thumbnails"
 SNAPSHOT = "snapshot"
+WATERMARKED = "watermarked"
 EVIDENCE_REPORT = "evidence_report"
+AUDIT_REPORT = "audit_report"
 # By then the close is in the log as a rule.
 AFTER_SEAL_US = 5_000_000
 # So many wait for a worker at most; whoever comes then is told to come again.

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session as Orm
 from bidwitness.errors import Conflict, Forbidden, InvalidInput, NotFound
 from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.models import Alarm, Event, Marker, Room, Session, Stream
+from bidwitness.storage.secrecy import secret_marker
 from bidwitness.words import MarkerAudience, Role
 
 
@@ -125,5 +126,6 @@ def markers_for(username: str, roles: frozenset[Role]) -> ColumnElement[bool]:
     audiences = [MarkerAudience.ALL]
     if roles & {Role.SUPERVISOR, Role.AUDITOR}:
         audiences.append(MarkerAudience.SUPERVISION)
-    meant = or_(Marker.author == username, Marker.audience.in_(audiences))
+    told = and_(Marker.audience.in_(audiences), ~secret_marker(username, roles))
+    meant = or_(Marker.author == username, told)
     return and_(Marker.removed_us.is_(None), meant)

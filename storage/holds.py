@@ -7,13 +7,16 @@ from sqlalchemy.orm import Session as Orm
 
 from bidwitness.errors import Conflict, InvalidInput, NotFound
 from bidwitness.storage.index.audit import Who, leave_audit_entry
-from bidwitness.storage.index.locks import look_at_locks
+from bidwitness.storage.index.locks import look_at_locks, look_at_session_locks
 from bidwitness.storage.index.models import Claim, Hold, Session, Stream
 
 
 @dataclass(frozen=True, slots=True)
 class NewHold:
-    """Of a whole session, or of a stream in a time (µs UTC; open where not given)."""
+    """Of a whole session, or of a stream in a time (µs UTC; open where not given).
+
+    ``officers``: who knows of it if it is ``confidential``, by user name, besides who places it.
+    """
 
     case_no: str
     reason: str
@@ -21,6 +24,8 @@ class NewHold:
     stream_id: str | None = None
     from_us: int | None = None
     to_us: int | None = None
+    confidential: bool = False
+    officers: tuple[str, ...] = ()
 
 
 def place_hold(orm: Orm, who: Who, at_us: int, new: NewHold) -> Hold:
@@ -38,6 +43,10 @@ def place_hold(orm: Orm, who: Who, at_us: int, new: NewHold) -> Hold:
         raise InvalidInput(
             "A session is held as a whole.", fields={"from": "is for holds of a stream"}
         )
+    if new.officers and not new.confidential:
+        raise InvalidInput(
+            "Officers are named for what is confidential.", fields={"officers": "are not needed"}
+        )
     if new.from_us is not None and new.to_us is not None and new.to_us <= new.from_us:
         raise InvalidInput("The time ends before it begins.", fields={"to": "is not after from"})
     hold = Hold(
@@ -49,6 +58,10 @@ def place_hold(orm: Orm, who: Who, at_us: int, new: NewHold) -> Hold:
         reason=new.reason,
         placed_us=at_us,
         placed_by=who.name,
+        confidential=new.confidential,
+        officers=sorted({one.lower() for one in (*new.officers, who.name)})
+        if new.confidential
+        else [],
     )
     orm.add(hold)
     orm.flush()
@@ -76,6 +89,8 @@ def _look_at_locks(orm: Orm, hold: Hold) -> None:
     """Have the store's legal holds follow, on all that is, or was, held by it."""
     if hold.stream_id is not None:
         look_at_locks(orm, hold.stream_id, hold.from_us or 0, hold.to_us)
+    if hold.session_id is not None:
+        look_at_session_locks(orm, hold.session_id)
     claims = select(Claim).where(Claim.session_id == hold.session_id)
     for claim in orm.scalars(claims) if hold.session_id is not None else ():
         look_at_locks(orm, claim.stream_id, claim.from_us, claim.to_us)

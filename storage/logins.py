@@ -4,17 +4,21 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session as Orm
 
+from bidwitness.errors import NotFound
 from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.models import Login, User
-from bidwitness.words import Role
+from bidwitness.words import Factor, Role
 
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US
 TOKEN_BYTES = 32
 MAX_AGENT = 200
+DAY_US = 24 * HOUR_US
+# An address that somebody signed in from within this time is hers, as far as failures are counted.
+ADDRESS_US = 30 * DAY_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,28 +38,42 @@ class SignedIn:
     name: str
     roles: frozenset[Role]
     must_change_password: bool
+    password_set_us: int
     login_id: str
     # When the row last said that it was used.
     seen_us: int
 
 
 def open_login(
-    orm: Orm, user: User, at_us: int, limits: Limits, *, address: str | None, agent: str | None
+    orm: Orm,
+    user: User,
+    at_us: int,
+    limits: Limits,
+    *,
+    address: str | None,
+    agent: str | None,
+    factor: Factor | None = None,
 ) -> tuple[str, SignedIn]:
-    """Add a login of ``user`` and give its token with whom it stands for."""
+    """Add a login of ``user`` and give its token with whom it stands for.
+
+    ``factor`` is what was given besides the password.
+    """
     token = secrets.token_urlsafe(TOKEN_BYTES)
     login = Login(
         user_id=user.id,
-        token_sha256=_digest(token),
+        token_sha256=digest(token),
         created_us=at_us,
         seen_us=at_us,
         expires_us=at_us + limits.absolute_us,
         address=address,
         agent=agent[:MAX_AGENT] if agent else None,
+        factor=factor,
     )
     orm.add(login)
     orm.flush()
-    leave_audit_entry(orm, Who(user.username, user.id, address), "login", f"user:{user.id}", at_us)
+    who = Who(user.username, user.id, address)
+    facts = {"factor": factor.value} if factor else None
+    leave_audit_entry(orm, who, "login", f"user:{user.id}", at_us, facts=facts)
     return token, _signed_in(login, user)
 
 
@@ -64,7 +82,7 @@ def find_login(orm: Orm, token: str, at_us: int, limits: Limits) -> SignedIn | N
     row = orm.execute(
         select(Login, User)
         .join(User, User.id == Login.user_id)
-        .where(Login.token_sha256 == _digest(token))
+        .where(Login.token_sha256 == digest(token))
     ).first()
     return _signed_in(*row) if row and _stands(row[0], row[1], at_us, limits) else None
 
@@ -90,12 +108,48 @@ def end_login(orm: Orm, who: Who, login_id: str, at_us: int) -> None:
         leave_audit_entry(orm, who, "logout", f"user:{login.user_id}", at_us)
 
 
-def end_other_logins(orm: Orm, user_id: str, keep: str, at_us: int) -> None:
-    """End the user's other logins: a changed password shuts out who had the old one."""
+def end_other_logins(orm: Orm, user_id: str, keep: str, at_us: int) -> int:
+    """End the user's other logins, and give how many: a changed password shuts out who had the old
+    one.
+    """
+    ended = 0
     for login in orm.scalars(
         select(Login).where(Login.user_id == user_id, Login.ended_us.is_(None), Login.id != keep)
     ):
         login.ended_us = at_us
+        ended += 1
+    return ended
+
+
+def logins_of(orm: Orm, user_id: str, at_us: int, limits: Limits) -> list[Login]:
+    """Give a person's logins that stand, the last used first."""
+    user = orm.get_one(User, user_id)
+    rows = orm.scalars(
+        select(Login)
+        .where(Login.user_id == user_id, Login.ended_us.is_(None), Login.expires_us > at_us)
+        .order_by(Login.seen_us.desc(), Login.id)
+    )
+    return [row for row in rows if _stands(row, user, at_us, limits)]
+
+
+def end_own_login(orm: Orm, who: Who, user_id: str, login_id: str, at_us: int) -> None:
+    """End one of somebody's own logins. Raises ``NotFound`` if it is nobody's or another's."""
+    login = orm.get(Login, login_id)
+    if login is None or login.user_id != user_id or login.ended_us is not None:
+        raise NotFound("There is no such login, or it has ended.")
+    login.ended_us = at_us
+    facts = {"login": login.id}
+    leave_audit_entry(orm, who, "login.end", f"user:{user_id}", at_us, facts=facts)
+
+
+def knows_address(orm: Orm, user_id: str, address: str, at_us: int) -> bool:
+    """Tell whether somebody signed in from an address not long ago."""
+    lately = (
+        Login.user_id == user_id,
+        Login.address == address,
+        Login.created_us > at_us - ADDRESS_US,
+    )
+    return bool(orm.scalar(select(exists().where(*lately))))
 
 
 def _stands(login: Login, user: User, at_us: int, limits: Limits) -> bool:
@@ -114,10 +168,12 @@ def _signed_in(login: Login, user: User) -> SignedIn:
         name=user.name,
         roles=frozenset(row.role for row in user.roles),
         must_change_password=user.must_change_password,
+        password_set_us=user.password_set_us,
         login_id=login.id,
         seen_us=login.seen_us,
     )
 
 
-def _digest(token: str) -> bytes:
+def digest(token: str) -> bytes:
+    """Give what of a token is kept: it has enough chance in it to need no salt."""
     return hashlib.sha256(token.encode()).digest()

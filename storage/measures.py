@@ -13,6 +13,7 @@ from bidwitness.storage.index.models import (
     RecordObject,
     Segment,
     Session,
+    SessionObject,
     Stream,
     StreamStatus,
 )
@@ -115,7 +116,8 @@ def late_locks(orm: Orm, now_us: int) -> int:
         Segment.removed_us.is_(None),
     )
     objects = select(func.count(RecordObject.id)).where(RecordObject.lock_due_us.between(1, late))
-    return (orm.scalar(segments) or 0) + (orm.scalar(objects) or 0)
+    files = select(func.count(SessionObject.id)).where(SessionObject.lock_due_us.between(1, late))
+    return sum(orm.scalar(query) or 0 for query in (segments, objects, files))
 
 
 def _locks(orm: Orm, now_us: int) -> list[Measure]:

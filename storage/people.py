@@ -7,22 +7,23 @@ from collections.abc import Iterable
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness.errors import Conflict, InvalidInput
 from bidwitness.ids import new_id
+from bidwitness.rights import check_together
 from bidwitness.storage.index.audit import Who, leave_audit_entry
-from bidwitness.storage.index.models import Login, User, UserRole
+from bidwitness.storage.index.models import HalfLogin, Login, OldPassword, User, UserRole
+from bidwitness.storage.rights import rights_policy
 from bidwitness.words import Role
 
 USERNAME = r"^[A-Za-z0-9][A-Za-z0-9._@-]{1,63}$"
-MIN_LENGTH = 12
-MAX_LENGTH = 200
-# From this length on a passphrase needs no mixture of kinds of character.
-PASSPHRASE_LENGTH = 20
-MIN_DISTINCT = 5
+# So many passwords back one may not be taken again.
+REMEMBERED = 5
 FIRST_ADMINISTRATOR = "admin"
+# Without one of each nobody could make another.
+NEEDED = frozenset({Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN})
 # Without letters and digits that are mistaken for one another when typed from a screen.
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -71,51 +72,6 @@ def check_username(username: str) -> None:
         )
 
 
-def check_password_rule(password: str, username: str) -> None:
-    """Raise ``InvalidInput`` naming the rule that ``password`` breaks. Pure."""
-    why = _broken_rule(password, username)
-    if why:
-        raise InvalidInput(f"The password {why}.", fields={"password": why})
-
-
-def _broken_rule(password: str, username: str) -> str | None:
-    if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
-        return f"must have {MIN_LENGTH} to {MAX_LENGTH} characters"
-    if username.lower() in password.lower():
-        return "must not contain the user name"
-    if len(set(password)) < MIN_DISTINCT:
-        return f"must have at least {MIN_DISTINCT} different characters"
-    kinds = (
-        any(c.islower() for c in password),
-        any(c.isupper() for c in password),
-        any(c.isdigit() for c in password),
-        any(not c.isalnum() for c in password),
-    )
-    if len(password) < PASSPHRASE_LENGTH and sum(kinds) < 3:
-        return (
-            "must mix three of: small letters, capitals, digits, signs "
-            f"(or have {PASSPHRASE_LENGTH} characters)"
-        )
-    return None
-
-
-def check_roles(roles: Iterable[Role]) -> frozenset[Role]:
-    """Give the roles as a set. Who configures sees no footage, so they go to different people.
-
-    Raises ``InvalidInput`` if there are none, or if ``system_admin`` is joined with another.
-    """
-    wanted = frozenset(roles)
-    if not wanted:
-        raise InvalidInput("Give at least one role.", fields={"roles": "is empty"})
-    if Role.SYSTEM_ADMIN in wanted and len(wanted) > 1:
-        raise InvalidInput(
-            "system_admin sees no footage and cannot be joined with another role: "
-            "make a second user.",
-            fields={"roles": "system_admin stands alone"},
-        )
-    return wanted
-
-
 def create_user(
     orm: Orm,
     who: Who,
@@ -131,7 +87,7 @@ def create_user(
 
     Raises ``InvalidInput`` for impossible roles, ``Conflict`` if the name is taken.
     """
-    wanted = check_roles(roles)
+    wanted = check_together(roles, small_centre=rights_policy(orm).small_centre)
     check_username(username)
     if find_user(orm, username) is not None:
         raise Conflict(f"There is a user {username} already.", fields={"username": "is taken"})
@@ -142,6 +98,7 @@ def create_user(
         password_hash=password_hash,
         must_change_password=must_change_password,
         created_us=at_us,
+        password_set_us=at_us,
         roles=[UserRole(role=role) for role in sorted(wanted)],
     )
     orm.add(user)
@@ -184,19 +141,54 @@ def create_first_administrator(orm: Orm, at_us: int, password_hash: str) -> bool
     return True
 
 
+def hashes_of(orm: Orm, user: User) -> list[str]:
+    """Give the hashes of the passwords that somebody may not take: the present and the last."""
+    old = (
+        select(OldPassword.password_hash)
+        .where(OldPassword.user_id == user.id)
+        .order_by(OldPassword.id.desc())
+        .limit(REMEMBERED)
+    )
+    return [user.password_hash, *orm.scalars(old)]
+
+
 def set_password(orm: Orm, who: Who, at_us: int, user: User, password_hash: str) -> None:
     """Replace the password by its owner's choice."""
-    user.password_hash = password_hash
+    _replace_password(orm, at_us, user, password_hash)
     user.must_change_password = False
     leave_audit_entry(orm, who, "user.password", f"user:{user.id}", at_us)
 
 
 def reset_password(orm: Orm, who: Who, at_us: int, user: User, password_hash: str) -> None:
     """Replace the password by an administrator's: it must be changed, and logins end."""
-    user.password_hash = password_hash
+    _replace_password(orm, at_us, user, password_hash)
     user.must_change_password = True
     _end_logins(orm, user, at_us)
     leave_audit_entry(orm, who, "user.password_reset", f"user:{user.id}", at_us)
+
+
+def end_logins(orm: Orm, who: Who, at_us: int, user: User) -> int:
+    """End all of a person's logins; give how many there were."""
+    ended = _end_logins(orm, user, at_us)
+    facts = {"logins": ended}
+    leave_audit_entry(orm, who, "user.end_logins", f"user:{user.id}", at_us, facts=facts)
+    return ended
+
+
+def _replace_password(orm: Orm, at_us: int, user: User, password_hash: str) -> None:
+    old = OldPassword(user_id=user.id, password_hash=user.password_hash, ended_us=at_us)
+    orm.add(old)
+    orm.flush()
+    kept = (
+        select(OldPassword.id)
+        .where(OldPassword.user_id == user.id)
+        .order_by(OldPassword.id.desc())
+        .limit(REMEMBERED)
+    )
+    forgotten = (OldPassword.user_id == user.id, OldPassword.id.not_in(list(orm.scalars(kept))))
+    orm.execute(delete(OldPassword).where(*forgotten))
+    user.password_hash = password_hash
+    user.password_set_us = at_us
 
 
 def set_name(orm: Orm, who: Who, at_us: int, user: User, name: str) -> None:
@@ -210,12 +202,12 @@ def set_name(orm: Orm, who: Who, at_us: int, user: User, name: str) -> None:
 def set_disabled(orm: Orm, who: Who, at_us: int, user: User, disabled: bool) -> None:
     """Shut a user out, or let them in again. Their logins end at once.
 
-    Raises ``Conflict`` for the last administrator.
+    Raises ``Conflict`` for the last administrator of the system or of security.
     """
     if disabled == user.disabled:
         return
-    if disabled and _is_last_administrator(orm, user):
-        raise Conflict("This is the last system_admin who can sign in: make another one first.")
+    if disabled:
+        _check_not_last(orm, user, frozenset())
     user.disabled = disabled
     if disabled:
         _end_logins(orm, user, at_us)
@@ -228,12 +220,11 @@ def set_roles(orm: Orm, who: Who, at_us: int, user: User, roles: Iterable[Role])
 
     Raises ``InvalidInput`` for impossible roles, ``Conflict`` if no administrator would be left.
     """
-    wanted = check_roles(roles)
+    wanted = check_together(roles, small_centre=rights_policy(orm).small_centre)
     before = {row.role for row in user.roles}
     if wanted == before:
         return
-    if Role.SYSTEM_ADMIN not in wanted and _is_last_administrator(orm, user):
-        raise Conflict("This is the last system_admin who can sign in: make another one first.")
+    _check_not_last(orm, user, wanted)
     for row in list(user.roles):
         if row.role not in wanted:
             orm.delete(row)
@@ -250,20 +241,30 @@ def set_roles(orm: Orm, who: Who, at_us: int, user: User, roles: Iterable[Role])
     )
 
 
-def _is_last_administrator(orm: Orm, user: User) -> bool:
-    if user.disabled or Role.SYSTEM_ADMIN not in {row.role for row in user.roles}:
-        return False
-    others = orm.scalar(
-        select(func.count())
-        .select_from(UserRole)
-        .join(User, User.id == UserRole.user_id)
-        .where(UserRole.role == Role.SYSTEM_ADMIN, User.id != user.id, User.disabled.is_(False))
-    )
-    return not others
+def _check_not_last(orm: Orm, user: User, keeps: frozenset[Role]) -> None:
+    """Raise ``Conflict`` if nobody would be left who configures, or who makes users."""
+    gives_up = {row.role for row in user.roles} & NEEDED - keeps
+    for role in () if user.disabled else sorted(gives_up):
+        others = orm.scalar(
+            select(func.count())
+            .select_from(UserRole)
+            .join(User, User.id == UserRole.user_id)
+            .where(UserRole.role == role, User.id != user.id, User.disabled.is_(False))
+        )
+        if not others:
+            raise Conflict(f"This is the last {role} who can sign in: make another one first.")
 
 
-def _end_logins(orm: Orm, user: User, at_us: int) -> None:
+def _end_logins(orm: Orm, user: User, at_us: int) -> int:
+    """End what is signed in, and what has given no more than the password yet."""
+    ended = 0
     for login in orm.scalars(
         select(Login).where(Login.user_id == user.id, Login.ended_us.is_(None))
     ):
         login.ended_us = at_us
+        ended += 1
+    for half in orm.scalars(
+        select(HalfLogin).where(HalfLogin.user_id == user.id, HalfLogin.ended_us.is_(None))
+    ):
+        half.ended_us = at_us
+    return ended

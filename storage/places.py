@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness.errors import Conflict, InvalidInput, NotFound
@@ -10,7 +10,6 @@ from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.models import (
     Booking,
     Camera,
-    Grant,
     LinkedPlace,
     Room,
     Seat,
@@ -147,21 +146,6 @@ def linked_places(orm: Orm, room_ids: Iterable[str]) -> dict[str, list[str]]:
     for row in orm.scalars(query.order_by(LinkedPlace.place_id)):
         found.setdefault(row.room_id, []).append(row.place_id)
     return found
-
-
-def rooms_of_granted_sessions(orm: Orm, user_id: str, now_us: int) -> set[str]:
-    """Give the ids of rooms booked by the sessions that somebody holds a standing grant for."""
-    query = (
-        select(Booking.room_id)
-        .join(Grant, Grant.session_id == Booking.session_id)
-        .where(
-            Grant.user_id == user_id,
-            Grant.revoked_us.is_(None),
-            or_(Grant.expires_us.is_(None), Grant.expires_us > now_us),
-        )
-        .distinct()
-    )
-    return set(orm.scalars(query))
 
 
 def session_due_in(orm: Orm, room_id: str, now_us: int) -> str | None:

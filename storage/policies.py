@@ -1,13 +1,17 @@
 """Retention policies: loop days by room kind, years by session kind and category."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Orm
 
-from bidwitness.errors import InvalidInput, NotFound
+from bidwitness.config import Settings
+from bidwitness.errors import Forbidden, InvalidInput, NotFound
+from bidwitness.periods import Policy, shortens
 from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.models import RetentionPolicy
+from bidwitness.storage.index.policies import default_loop_days
 from bidwitness.words import ProjectCategory, RoomKind, SessionKind
 
 
@@ -67,6 +71,18 @@ def remove_policy(orm: Orm, who: Who, at_us: int, policy_id: str) -> None:
     orm.delete(policy)
     facts = {"before": before}
     leave_audit_entry(orm, who, "policy.remove", f"policy:{policy_id}", at_us, facts=facts)
+
+
+def refuse_shortening(
+    before: Sequence[Policy], after: Sequence[Policy], settings: Settings
+) -> None:
+    """Raise ``Forbidden`` if what one person has just set lets any footage go sooner."""
+    defaults = {kind: default_loop_days(kind, settings) for kind in RoomKind}
+    if shortens(before, after, defaults):
+        raise Forbidden(
+            "This lets footage go sooner, which nobody decides alone: ask for it by "
+            "POST /api/v1/approvals, kind policy.shorten."
+        )
 
 
 def _same_footage(orm: Orm, new: NewPolicy) -> RetentionPolicy | None:

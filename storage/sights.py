@@ -14,17 +14,26 @@ from bidwitness.claims import FOREVER
 from bidwitness.errors import NotFound
 from bidwitness.intervals import Interval
 from bidwitness.items import Item, items_in
+from bidwitness.rights import Matter
+from bidwitness.storage.grants import uses_of
 from bidwitness.storage.index import models
 from bidwitness.storage.index.reach import USUAL_CLAIM_US, reaches_into
+from bidwitness.storage.rights import duties_now, rights_policy, roles_now, scopes_now
 from bidwitness.words import (
     Action,
     ClaimClass,
+    GrantKind,
     Medium,
+    Role,
     RoomKind,
     SessionKind,
     SessionState,
     StreamRole,
 )
+
+# How long before a session people come in, and how long after its end they leave.
+ENTRY_US = 30 * 60_000_000
+AFTER_US = 2 * 3600 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,7 @@ class Concern:
     interval: Interval
     klass: ClaimClass | None
     items: tuple[Item, ...]
+    matters: frozenset[Matter] = frozenset()
 
     def within(self, interval: Interval) -> Presence:
         """Give what it is to one of the times that it overlaps."""
@@ -48,7 +58,13 @@ class Concern:
             interval=self.interval,
             klass=self.klass,
             phases=tuple(item.phase for item in items),
+            matters=self.matters,
         )
+
+    def is_near(self, interval: Interval) -> bool:
+        """Say whether an interval lies about its time, as far as a turn of duty reaches."""
+        start, end = self.interval.start - ENTRY_US, self.interval.end + AFTER_US
+        return Interval(start, end).overlaps(interval)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,32 +81,52 @@ class StreamView:
     room: str
     room_kind: RoomKind
     concerns: tuple[Concern, ...]
+    site_id: str | None = None
 
     def context(self, interval: Interval) -> Context:
         """Give what ``may`` has to know of a time of the stream."""
         presences = [c.within(interval) for c in self.concerns if c.interval.overlaps(interval)]
-        return Context(self.stream_id, interval, self.room_kind, tuple(presences))
+        near = [c.within(interval) for c in self.concerns if c.is_near(interval)]
+        return Context(
+            *(self.stream_id, interval, self.room_kind, tuple(presences)),
+            site_id=self.site_id,
+            near=tuple(near),
+        )
 
 
-def person_of(orm: Orm, user_id: str) -> Person:
-    """Give a user as decisions see her, with all her grants. A disabled user has no role.
+def person_of(orm: Orm, user_id: str, now_us: int) -> Person:
+    """Give a user as decisions see her now, with all her grants, her scopes and turns of duty, and
+    those of whom she stands in for. A disabled user has no role.
 
     Raises ``NotFound``.
     """
     user = orm.get(models.User, user_id)
     if user is None:
         raise NotFound("There is no such user.")
-    roles = orm.scalars(select(models.UserRole.role).where(models.UserRole.user_id == user_id))
-    grants = orm.scalars(select(models.Grant).where(models.Grant.user_id == user_id))
+    query = select(models.UserRole.role).where(models.UserRole.user_id == user_id)
+    own = [] if user.disabled else orm.scalars(query).all()
+    roles, stands_in = roles_now(orm, user_id, own, now_us) if own else (frozenset[Role](), [])
+    grants = orm.scalars(select(models.Grant).where(models.Grant.user_id == user_id)).all()
+    counted = [row.id for row in grants if row.views is not None]
+    used = uses_of(orm, counted) if counted else {}
     return Person(
         user_id=user_id,
-        roles=frozenset() if user.disabled else frozenset(roles),
-        grants=tuple(grant_of(row) for row in grants if row.session_id is not None),
+        roles=roles,
+        grants=tuple(
+            grant_of(row, used.get(row.id, 0)) for row in grants if row.session_id is not None
+        ),
+        scopes=scopes_now(orm, user_id, own, stands_in),
+        duties=(
+            duties_now(orm, [user_id, *(row.absent_id for row in stands_in)], now_us)
+            if Role.SUPERVISOR in roles
+            else ()
+        ),
+        policy=rights_policy(orm),
     )
 
 
-def grant_of(row: models.Grant) -> Grant:
-    """Give a grant's row as the value that decisions are made on."""
+def grant_of(row: models.Grant, used: int = 0) -> Grant:
+    """Give a grant's row as the value that decisions are made on; ``used``: viewings so far."""
     bounded = row.from_us is not None or row.to_us is not None
     start = row.from_us or 0
     end = FOREVER if row.to_us is None else row.to_us
@@ -100,8 +136,12 @@ def grant_of(row: models.Grant) -> Grant:
         media=frozenset(Medium(medium) for medium in row.media),
         actions=frozenset(Action(action) for action in row.actions),
         interval=Interval(start, max(end, start + 1)) if bounded else None,
+        stream_ids=frozenset(row.stream_ids) if row.stream_ids else None,
         expires_us=row.expires_us,
         revoked=row.revoked_us is not None,
+        department=row.department_us is not None or row.kind == GrantKind.DEMAND,
+        views=row.views,
+        spent=row.views is not None and used >= row.views,
     )
 
 
@@ -166,9 +206,10 @@ _BOOKINGS = (
 _ITEMS = (
     select(
         *(models.Item.session_id, models.Item.lot_id, models.Item.from_us, models.Item.to_us),
-        models.Lot.phase,
+        *(models.Lot.phase, models.Project.id, models.Project.category, models.Project.department),
     )
     .join(models.Lot, models.Lot.id == models.Item.lot_id)
+    .join(models.Project, models.Project.id == models.Lot.project_id)
     .where(models.Item.session_id.in_(_IDS))
 )
 
@@ -217,10 +258,11 @@ def stream_views(
                     Concern(
                         *(span.session.id, span.session.kind, span.session.state),
                         *(span.interval, span.klass),
-                        items.get(span.session.id, ()),
+                        *items.get(span.session.id, ((), frozenset[Matter]())),
                     )
                     for span in (*spans.get(stream_id, ()), *spans.get(place.id, ()))
                 ),
+                site_id=place.site_id,
             )
         )
     return views
@@ -242,11 +284,16 @@ class _Span(NamedTuple):
     klass: ClaimClass | None
 
 
-def _items(orm: Orm, sessions: Iterable[str]) -> dict[str, tuple[Item, ...]]:
-    found: dict[str, tuple[Item, ...]] = {}
-    for session_id, lot_id, begins, ends, phase in orm.execute(_ITEMS, {"ids": list(sessions)}):
+def _items(
+    orm: Orm, sessions: Iterable[str]
+) -> dict[str, tuple[tuple[Item, ...], frozenset[Matter]]]:
+    found: dict[str, tuple[tuple[Item, ...], frozenset[Matter]]] = {}
+    rows = orm.execute(_ITEMS, {"ids": list(sessions)})
+    for session_id, lot_id, begins, ends, phase, project, category, department in rows:
         start, end = begins or 0, ends or FOREVER
         timed = begins is not None or ends is not None
         interval = Interval(start, end) if timed and end > start else None
-        found[session_id] = (*found.get(session_id, ()), Item(lot_id, phase, interval))
+        items, matters = found.get(session_id, ((), frozenset[Matter]()))
+        matter = Matter(project, category, department)
+        found[session_id] = ((*items, Item(lot_id, phase, interval)), matters | {matter})
     return found

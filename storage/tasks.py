@@ -16,7 +16,7 @@ from bidwitness.clock import Clock, SystemClock
 from bidwitness.config import Settings
 from bidwitness.errors import Unavailable
 from bidwitness.ids import new_id
-from bidwitness.storage.index.database import Database, open_database
+from bidwitness.storage.index.database import Database, open_index
 from bidwitness.storage.index.jobs import due_jobs, reap_jobs
 from bidwitness.storage.jobs import Runner
 
@@ -39,7 +39,7 @@ def work_of(app: Any) -> Work:
         found = app.conf.get("bidwitness_work")
         if found is None:
             settings: Settings = app.conf["bidwitness"]
-            found = Work(settings, open_database(settings.database_url), SystemClock())
+            found = Work(settings, open_index(settings), SystemClock())
             app.conf["bidwitness_work"] = found
         return found  # type: ignore[no-any-return]  # what was put there above
 

@@ -28,12 +28,22 @@ KINDS: Mapping[str, Said] = {
     "store_full": Said("存储已满", "The store is full"),
     "locks_unproven": Said("存储的锁定未通过自检", "The store's locks do not hold"),
     "lock_failed": Said("录像未能锁定或续期", "Footage could not be locked for long enough"),
+    "store_surplus": Said(
+        "存储中有未登记的版本或删除标记", "The store holds what the index does not name"
+    ),
+    "store_fault": Said(
+        "存储中的录像缺失或被改动", "What was kept is gone from the store, or changed in it"
+    ),
+    "scrub_late": Said("存储巡检未能按期完成", "The store is not read again in time"),
+    "report_missing": Said("固证报告未能存入存储", "An evidence report could not be stored"),
     "footage_damaged": Said("录像与登记的摘要不一致", "Footage differs from its recorded digest"),
     "footage_missing": Said("登记的录像找不到", "Recorded footage cannot be found"),
     "footage_lost": Said("录像丢失", "Footage is lost"),
     "disk_low": Said("磁盘剩余空间不足", "Little room is left on a disk"),
     "disk_critical": Said("磁盘空间告急", "A disk is nearly full"),
     "ledger_stopped": Said("存证账本已停止", "The log of the site stands still"),
+    "audit_differs": Said("操作留痕与存证账本不一致", "The audit trail is not what was logged"),
+    "no_epochs": Said("录制服务未签署录像摘要", "The recorder vouches for nothing"),
     "witnesses_missing": Said("共签机构未达法定数", "The log lacks witnesses"),
     "stamps_missing": Said("存证账本缺少可信时间戳", "The log lacks time stamps"),
     "removal_failed": Said("到期录像删除失败", "Expired footage could not be removed"),

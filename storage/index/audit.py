@@ -1,7 +1,6 @@
 """Leave an audit entry in the transaction of the act it is about, with its outbox row."""
 
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,13 +8,12 @@ from sqlalchemy.orm import Session as Orm
 
 from bidwitness.log import redact
 from bidwitness.storage.evidence.canonical import JsonValue
-from bidwitness.storage.evidence.entries import AuditCommitment, audit_commitment
+from bidwitness.storage.index.commitments import commit_to
 from bidwitness.storage.index.models import AuditEntry
-from bidwitness.storage.index.outbox import audit_key, put_in_outbox
 
 MAX_TEXT = 500
-# Without it, who knows what may have been done could try out what was.
-SALT_BYTES = 16
+# What the trail is called where its commitments are.
+TRAIL = "audit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +54,14 @@ def leave_audit_entry(
     )
     orm.add(entry)
     orm.flush()
-    salt = secrets.token_bytes(SALT_BYTES)
-    commitment = AuditCommitment(audit_commitment(salt, audit_event(entry)))
-    put_in_outbox(orm, audit_key(entry.id), commitment, at_us, {"salt": salt.hex()})
+    commit_to(orm, TRAIL, entry.id, audit_facts(entry), at_us)
     return entry
 
 
-def audit_event(entry: AuditEntry) -> dict[str, JsonValue]:
-    """Give an audit entry as the object that the log commits to."""
+def audit_facts(entry: AuditEntry) -> dict[str, JsonValue]:
+    """Give what the log commits to of an audit entry, besides its number: all of it."""
     facts = None if entry.facts is None else json.dumps(entry.facts, sort_keys=True)
     return {
-        "v": 1,
         "at": entry.at_us,
         "user": entry.user_id,
         "who": entry.who,

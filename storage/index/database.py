@@ -17,8 +17,10 @@ from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session as Orm
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from bidwitness.config import Settings
 from bidwitness.errors import ConfigError, IndexUnavailable
 from bidwitness.log import redact
+from bidwitness.storage.index.signet import IN_SESSION, Signet
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_MS = 15_000
@@ -32,8 +34,10 @@ class Database:
     Both raise ``IndexUnavailable`` when the database does not answer or is not one.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, signet: Signet | None = None) -> None:
         self._engine = engine
+        # What rows that the log commits to are impressed with; none for a mere copy of an index.
+        self.signet = signet
 
     @property
     def engine(self) -> Engine:
@@ -59,7 +63,7 @@ class Database:
         """
         with (
             unavailable_if_down(),
-            Orm(self._engine, expire_on_commit=False) as orm,
+            Orm(self._engine, expire_on_commit=False, info={IN_SESSION: self.signet}) as orm,
             orm.begin(),
         ):
             if self.is_sqlite:
@@ -93,14 +97,22 @@ def _first_line(error: Exception) -> str:
     )
 
 
-def open_database(url: str) -> Database:
+def open_index(settings: Settings) -> Database:
+    """Open the index of this site, as its processes do. Connects at first use.
+
+    Raises ``ConfigError`` as ``open_database`` does.
+    """
+    return open_database(settings.database_url, Signet(settings.signet_key_file))
+
+
+def open_database(url: str, signet: Signet | None = None) -> Database:
     """Open the index at ``url``. Connects at first use.
 
     Raises ``ConfigError`` if the folder of a SQLite file cannot be made.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return Database(_sqlite(parsed))
+        return Database(_sqlite(parsed), signet)
     engine = create_engine(
         parsed,
         pool_pre_ping=True,
@@ -108,7 +120,7 @@ def open_database(url: str) -> Database:
         max_overflow=10,
         connect_args={"connect_timeout": 5},
     )
-    return Database(engine)
+    return Database(engine, signet)
 
 
 def _sqlite(url: URL) -> Engine:
@@ -145,6 +157,18 @@ def migrations_config() -> Config:
     return config
 
 
+def known_revisions() -> tuple[str, ...]:
+    """Give the versions of the tables that this program knows, the newest first."""
+    found = ScriptDirectory.from_config(migrations_config()).walk_revisions()
+    return tuple(script.revision for script in found)
+
+
+def revision_of(database: Database) -> str | None:
+    """Give the version of the tables; nothing if there are none. Raises ``IndexUnavailable``."""
+    with unavailable_if_down(), database.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
 def upgrade(database: Database) -> None:
     """Bring the tables to this version. Safe when several processes start together.
 
@@ -158,10 +182,7 @@ def upgrade(database: Database) -> None:
             if not database.is_sqlite:
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
             present = MigrationContext.configure(connection).get_current_revision()
-            known = {
-                script.revision for script in ScriptDirectory.from_config(config).walk_revisions()
-            }
-            if present is not None and present not in known:
+            if present is not None and present not in known_revisions():
                 raise ConfigError(
                     f"The index has version {present}, which this program does not know. "
                     "Use the program that wrote it, or a newer one."

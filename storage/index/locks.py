@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session as Orm
 
 from bidwitness.storage.evidence.records import utc_day
 from bidwitness.storage.index.footage import MAX_SEGMENT_US
-from bidwitness.storage.index.models import RecordObject, Segment
+from bidwitness.storage.index.models import RecordObject, Segment, SessionObject
 
 AT_ONCE = 0
 _FOREVER = 2**62
@@ -36,6 +36,16 @@ def look_at_locks(orm: Orm, stream_id: str, from_us: int, to_us: int | None) -> 
             RecordObject.stream_id == stream_id,
             RecordObject.day.between(int(utc_day(max(0, from_us))), last),
         )
+        .values(lock_due_us=AT_ONCE),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def look_at_session_locks(orm: Orm, session_id: str) -> None:
+    """Have `keep` look at the locks of the files about a session at once."""
+    orm.execute(
+        update(SessionObject)
+        .where(SessionObject.session_id == session_id)
         .values(lock_due_us=AT_ONCE),
         execution_options={"synchronize_session": False},
     )

@@ -1,6 +1,7 @@
 """The one way into the site's log: a row that commits with what it is about."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Orm
@@ -33,6 +34,6 @@ def session_record_key(record_id: int) -> str:
     return f"session_record:{record_id}"
 
 
-def audit_key(entry_id: int) -> str:
-    """Give the key of an audit entry (``audit_entries.id``)."""
-    return f"audit:{entry_id}"
+def epoch_key(recorder: str, seq: int | Literal[""]) -> str:
+    """Give the key of a recorder's epoch; without a number, how all of them begin."""
+    return f"epoch:{recorder}:{seq}"

@@ -37,12 +37,12 @@ _DECODE = {ALAW: _alaw_table(), MULAW: _mulaw_table()}
 
 
 def _encode_table(codec: str) -> NDArray[np.int16]:
-    """Index by sample + 32768; -1 where no code decodes to the sample."""
+    """Index by the sample's 16 bits as they are; -1 where no code decodes to the sample."""
     table = np.full(65536, -1, dtype=np.int16)
     for code in range(255, -1, -1):
         if codec == MULAW and code == _MULAW_NEGATIVE_ZERO:
             continue
-        table[int(_DECODE[codec][code]) + 32768] = code
+        table[int(_DECODE[codec][code]) & 0xFFFF] = code
     return table
 
 
@@ -67,8 +67,8 @@ def encode(samples: NDArray[np.int16], codec: str, zeros: tuple[int, ...] = ()) 
 
     Raises ``ValueError`` for a sample that no G.711 byte decodes to, or a wrong position.
     """
-    codes = _ENCODE[codec][samples.astype(np.int32) + 32768]
-    if np.any(codes < 0):
+    codes = _ENCODE[codec].take(samples.astype(np.int16).view(np.uint16))
+    if len(codes) and codes.min() < 0:
         raise ValueError("a sample did not come from G.711")
     for position in zeros:
         if not 0 <= position < len(samples) or samples[position]:

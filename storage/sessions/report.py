@@ -87,7 +87,8 @@ class CameraReport:
         count = sum(m.gap_count for m in picture)
         for medium in self.media:
             if medium.medium != Medium.PICTURE:
-                count += len(subtract([gap.interval for gap in medium.gaps], seen))
+                alone = subtract([gap.interval for gap in medium.gaps], seen)
+                count += sum(part.duration > JOIN_US for part in alone)
         return count
 
 

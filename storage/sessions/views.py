@@ -17,7 +17,6 @@ from bidwitness.storage.index.models import (
     Alarm,
     Booking,
     ConditionChange,
-    Grant,
     Item,
     Lot,
     Project,
@@ -33,12 +32,12 @@ from bidwitness.words import SessionState
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Which sessions to list. ``known_to``: only those granted to this user (``users.id``)."""
+    """Which sessions to list. ``known``: only those of which it is true."""
 
     state: SessionState | None = None
     room_id: str | None = None
     q: str | None = None
-    known_to: str | None = None
+    known: ColumnElement[bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ def list_sessions(
     """
     query = (
         select(Session)
-        .where(*_conditions(wish, now_us))
+        .where(*_conditions(wish))
         .options(
             selectinload(Session.items),
             selectinload(Session.bookings),
@@ -125,7 +124,7 @@ def view_session(orm: Orm, settings: Settings, now_us: int, session_id: str) -> 
     return _views(orm, settings, now_us, [session])[0]
 
 
-def _conditions(wish: Wish, now_us: int) -> list[ColumnElement[bool]]:
+def _conditions(wish: Wish) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if wish.state is not None:
         found.append(Session.state == wish.state)
@@ -146,14 +145,8 @@ def _conditions(wish: Wish, now_us: int) -> list[ColumnElement[bool]]:
             )
         )
         found.append(Session.id.in_(named))
-    if wish.known_to is not None:
-        granted = select(Grant.session_id).where(
-            Grant.user_id == wish.known_to,
-            Grant.session_id.is_not(None),
-            Grant.revoked_us.is_(None),
-            or_(Grant.expires_us.is_(None), Grant.expires_us > now_us),
-        )
-        found.append(Session.id.in_(granted))
+    if wish.known is not None:
+        found.append(wish.known)
     return found
 
 

@@ -22,7 +22,7 @@ from bidwitness.words import (
     SessionState,
 )
 
-ADMIN = frozenset({Role.SYSTEM_ADMIN})
+VENUE = frozenset({Role.VENUE})
 
 
 class Place:
@@ -42,7 +42,7 @@ class Place:
             self.planned = a_session(
                 orm, self.clock, settings, booked(room, now + HOUR, now + 2 * HOUR), project="P-2"
             ).id
-            SessionCommands(orm, self.clock, settings, PERSON, ADMIN).start(self.running)
+            SessionCommands(orm, self.clock, settings, PERSON, VENUE).start(self.running)
 
     def view(self, from_us: int, to_us: int | None) -> StreamView:
         with self.index.read() as orm:
@@ -113,7 +113,7 @@ def test_a_person_with_her_grants(index: Database) -> None:
                 )
             )
     with index.read() as orm:
-        person = person_of(orm, user.id)
+        person = person_of(orm, user.id, START_US)
     assert person.roles == {Role.AUDITOR}
     grants = {grant.session_id: grant for grant in person.grants}
     assert set(grants) == {place.running, place.planned}
@@ -124,7 +124,7 @@ def test_a_person_with_her_grants(index: Database) -> None:
     with index.write() as orm:
         orm.get_one(User, user.id).disabled = True
     with index.read() as orm:
-        assert person_of(orm, user.id).roles == frozenset()
+        assert person_of(orm, user.id, START_US).roles == frozenset()
 
 
 def test_what_is_not_there(index: Database) -> None:
@@ -132,4 +132,4 @@ def test_what_is_not_there(index: Database) -> None:
         with pytest.raises(NotFound):
             stream_view(orm, "nosuch", 0, None)
         with pytest.raises(NotFound):
-            person_of(orm, "nosuch")
+            person_of(orm, "nosuch", START_US)

@@ -31,9 +31,12 @@ class Locked:
     lock_checked_us: Mapped[Us | None]
     # When it must be looked at again; 0: at once, as what it hangs on has changed.
     lock_due_us: Mapped[Us | None]
+    # Since when it could not be made what it must be; empty while it is.
+    lock_failed_us: Mapped[Us | None]
 
 
 _LOCK_DUE = "lock_due_us IS NOT NULL"
+_LOCK_FAILED = "lock_failed_us IS NOT NULL"
 
 
 class Run(Base):
@@ -79,6 +82,7 @@ class RecordObject(Locked, Base):
     __table_args__ = (
         UniqueConstraint("stream_id", "day", "first_seq"),
         _partial("ix_record_objects_lock_due", "lock_due_us", where=_LOCK_DUE),
+        _partial("ix_record_objects_lock_failed", "lock_failed_us", where=_LOCK_FAILED),
     )
     id: Mapped[Number]
     stream_id: Mapped[str] = ref("streams", index=False)
@@ -108,6 +112,11 @@ class Segment(Locked, Base):
             "ix_segments_lock_due",
             "lock_due_us",
             where=f"{_LOCK_DUE} AND stored_us IS NOT NULL AND removed_us IS NULL",
+        ),
+        _partial(
+            "ix_segments_lock_failed",
+            "lock_failed_us",
+            where=f"{_LOCK_FAILED} AND removed_us IS NULL",
         ),
     )
     id: Mapped[Number]

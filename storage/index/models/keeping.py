@@ -15,7 +15,16 @@ from bidwitness.storage.index.models.base import (
     ref,
     word,
 )
-from bidwitness.words import LockLevel, ProjectCategory, RoomKind, SessionKind
+from bidwitness.storage.index.models.footage import Locked
+from bidwitness.words import (
+    LockLevel,
+    ProjectCategory,
+    RoomKind,
+    ScrubKind,
+    SessionKind,
+    StoreFaultKind,
+    SurplusKind,
+)
 
 
 class RetentionPolicy(Base):
@@ -53,6 +62,9 @@ class Hold(Base):
     released_us: Mapped[Us | None]
     released_by: Mapped[str | None] = mapped_column(String(120))
     release_reason: Mapped[Text_ | None]
+    # Known to these user names alone, and to the director and the audit administrator.
+    confidential: Mapped[bool] = mapped_column(default=False)
+    officers: Mapped[Json] = mapped_column(default=list)
 
 
 class LockTest(Base):
@@ -67,6 +79,100 @@ class LockTest(Base):
     level: Mapped[LockLevel] = word(LockLevel)
     passed: Mapped[bool]
     findings: Mapped[Json]
+
+
+class SurplusVersion(Base):
+    """A version in the store that the index does not name, or a delete marker, found by listing.
+
+    ``same``: it has the very bytes of what is named. ``readable``: what it hides was read by its
+    version and is what was kept. Both are empty until that was tried.
+    """
+
+    __tablename__ = "surplus_versions"
+    __table_args__ = (
+        UniqueConstraint("store_key", "store_version"),
+        Index(
+            "ix_surplus_versions_there",
+            "id",
+            sqlite_where=text("gone_us IS NULL"),
+            postgresql_where=text("gone_us IS NULL"),
+        ),
+    )
+    id: Mapped[Number]
+    store_key: Mapped[Text_]
+    store_version: Mapped[str] = mapped_column(String(200))
+    kind: Mapped[SurplusKind] = word(SurplusKind)
+    bytes: Mapped[int] = mapped_column(BigInt)
+    # When it came to be, by the store's clock.
+    changed_us: Mapped[Us | None]
+    hides: Mapped[bool]
+    same: Mapped[bool | None]
+    readable: Mapped[bool | None]
+    found_us: Mapped[Us]
+    seen_us: Mapped[Us]
+    gone_us: Mapped[Us | None]
+    # A person has looked into it, and said what it is.
+    accepted_us: Mapped[Us | None]
+    accepted_by: Mapped[str | None] = mapped_column(String(120))
+    accepted_reason: Mapped[Text_ | None]
+
+
+class StoreWalk(Base):
+    """One listing of the whole store, and how far it has come."""
+
+    __tablename__ = "store_walks"
+    id: Mapped[Number]
+    begun_us: Mapped[Us]
+    ended_us: Mapped[Us | None]
+    # Which of the prefixes, and behind what of it; an empty key is its beginning.
+    prefix: Mapped[int] = mapped_column(default=0)
+    key: Mapped[Text_]
+    version: Mapped[str] = mapped_column(String(200))
+    looked_at: Mapped[int] = mapped_column(BigInt, default=0)
+
+
+class ScrubRound(Base):
+    """One round over all that the index says is stored, and how far it has come."""
+
+    __tablename__ = "scrub_rounds"
+    id: Mapped[Number]
+    kind: Mapped[ScrubKind] = word(ScrubKind)
+    begun_us: Mapped[Us]
+    ended_us: Mapped[Us | None]
+    # Behind which object of which table (``storage.keep.scrub``).
+    place_table: Mapped[int] = mapped_column(default=0)
+    place_id: Mapped[int] = mapped_column(BigInt, default=0)
+    objects: Mapped[int] = mapped_column(BigInt, default=0)
+    bytes: Mapped[int] = mapped_column(BigInt, default=0)
+    faults: Mapped[int] = mapped_column(default=0)
+
+
+class StoreFault(Base):
+    """A version that the index named and that the store had lost or changed.
+
+    ``mended_us``: since when the index names a good version in its place; ``mended_from``: whether
+    that was found in the ``store``, put there from the ``spool`` or from ``reports``, or written
+    again from the ``index``.
+    """
+
+    __tablename__ = "store_faults"
+    __table_args__ = (
+        UniqueConstraint("store_key", "store_version"),
+        Index(
+            "ix_store_faults_open",
+            "id",
+            sqlite_where=text("mended_us IS NULL"),
+            postgresql_where=text("mended_us IS NULL"),
+        ),
+    )
+    id: Mapped[Number]
+    store_key: Mapped[Text_]
+    store_version: Mapped[str] = mapped_column(String(200))
+    kind: Mapped[StoreFaultKind] = word(StoreFaultKind)
+    found_us: Mapped[Us]
+    seen_us: Mapped[Us]
+    mended_us: Mapped[Us | None]
+    mended_from: Mapped[str | None] = mapped_column(String(16))
 
 
 class Disposal(Base):
@@ -84,6 +190,14 @@ class Derivative(Base):
     """Something re-encoded or copied out: parent, recipe, digest, expiry (thumbnail, export, …)."""
 
     __tablename__ = "derivatives"
+    __table_args__ = (
+        Index(
+            "ix_derivatives_reports",
+            "made_us",
+            sqlite_where=text("kind = 'evidence_report'"),
+            postgresql_where=text("kind = 'evidence_report'"),
+        ),
+    )
     id: Mapped[Id]
     kind: Mapped[str] = mapped_column(String(32))
     session_id: Mapped[str | None] = ref("sessions")
@@ -99,6 +213,38 @@ class Derivative(Base):
     expires_us: Mapped[Us | None]
     job_id: Mapped[str | None] = ref("jobs")
     grant_id: Mapped[str | None] = ref("grants")
+
+
+class SessionObject(Locked, Base):
+    """A file about a session in the store: an evidence report, or its facts. It is locked as what
+    the session claims."""
+
+    __tablename__ = "session_objects"
+    __table_args__ = (
+        UniqueConstraint("derivative_id", "suffix"),
+        UniqueConstraint("store_key"),
+        Index(
+            "ix_session_objects_lock_due",
+            "lock_due_us",
+            sqlite_where=text("lock_due_us IS NOT NULL"),
+            postgresql_where=text("lock_due_us IS NOT NULL"),
+        ),
+        Index(
+            "ix_session_objects_lock_failed",
+            "lock_failed_us",
+            sqlite_where=text("lock_failed_us IS NOT NULL"),
+            postgresql_where=text("lock_failed_us IS NOT NULL"),
+        ),
+    )
+    id: Mapped[Number]
+    session_id: Mapped[str] = ref("sessions")
+    derivative_id: Mapped[str] = ref("derivatives", index=False)
+    suffix: Mapped[str] = mapped_column(String(8))
+    sha256: Mapped[bytes] = mapped_column(LargeBinary(32))
+    bytes: Mapped[int] = mapped_column(BigInt)
+    store_key: Mapped[Text_]
+    store_version: Mapped[str] = mapped_column(String(200))
+    stored_us: Mapped[Us]
 
 
 class Job(Base):
@@ -160,9 +306,10 @@ class Outbox(Base):
 
 
 class LogShard(Base):
-    """A year's log and the last checkpoint that is known to have been made of it.
+    """A year's log, and the furthest checkpoint that may have been signed of it.
 
-    The log on disk must reach at least as far, or it is not the log that was promised.
+    ``size`` and ``root`` are written before that checkpoint is signed. The log on disk must reach
+    as far, or have what is needed to reach it, or it is not the log that was promised.
     """
 
     __tablename__ = "log_shards"
@@ -175,3 +322,6 @@ class LogShard(Base):
     key: Mapped[Text_]
     # Why it was given up; empty for one that goes on or ended with its year.
     given_up: Mapped[Text_ | None]
+    # When the index was restored from a backup, while nobody has said yet that the log that is here
+    # is the newest: nothing is signed in it until then.
+    restored_us: Mapped[Us | None]

@@ -1,21 +1,23 @@
 """Users, logins, what they were allowed to see, what they saw and did."""
 
-from sqlalchemy import Index, LargeBinary, String
+from sqlalchemy import Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from bidwitness.storage.index.models.base import (
     Base,
+    BigInt,
     Id,
     Json,
     Long,
     Number,
     Text_,
     Us,
+    number_ref,
     ref,
     word,
     word_type,
 )
-from bidwitness.words import GrantKind, Medium, Role
+from bidwitness.words import Factor, GrantKind, Medium, RegisterKind, Role
 
 
 class User(Base):
@@ -27,6 +29,7 @@ class User(Base):
     must_change_password: Mapped[bool] = mapped_column(default=False)
     disabled: Mapped[bool] = mapped_column(default=False)
     created_us: Mapped[Us]
+    password_set_us: Mapped[Us] = mapped_column(default=0)
     roles: Mapped[list["UserRole"]] = relationship()
 
 
@@ -49,6 +52,11 @@ class Login(Base):
     address: Mapped[str | None] = mapped_column(String(64))
     agent: Mapped[Text_ | None]
     ended_us: Mapped[Us | None]
+    # What was given besides the password, if anything was.
+    factor: Mapped[Factor | None] = word(Factor)
+    # The nonce of a security key's registration that is under way; each serves once.
+    challenge: Mapped[bytes | None] = mapped_column(LargeBinary(64))
+    challenge_us: Mapped[Us | None]
 
 
 class Grant(Base):
@@ -70,19 +78,58 @@ class Grant(Base):
     made_by: Mapped[str] = mapped_column(String(120))
     expires_us: Mapped[Us | None]
     revoked_us: Mapped[Us | None]
+    # The supervising department agrees to what is secret still.
+    department_us: Mapped[Us | None]
+    department_by: Mapped[str | None] = mapped_column(String(120))
+    # Empty: all streams of the session.
+    stream_ids: Mapped[Json | None]
+    # How often a viewing may be opened by it; empty: as often as one likes until it ends.
+    views: Mapped[int | None]
+    # What several people agreed to.
+    approval_id: Mapped[str | None] = ref("approvals")
+    # Known to these user names alone, and to the director and the audit administrator.
+    confidential: Mapped[bool] = mapped_column(default=False)
+    officers: Mapped[Json] = mapped_column(default=list)
+
+
+class GrantUse(Base):
+    """A viewing that was opened by a grant with a number of views: it took one of them."""
+
+    __tablename__ = "grant_uses"
+    grant_id: Mapped[str] = ref("grants", primary_key=True, index=False)
+    playback_id: Mapped[str] = ref("playbacks", primary_key=True)
+    at_us: Mapped[Us]
 
 
 class RegisterEntry(Base):
-    """A row of the access and copy register (调阅登记): reason, content, person, unit."""
+    """A row of the access and copy register (调阅登记). Rows are only ever added (a trigger refuses
+    more).
+
+    A numbered row is a grant or a refusal; what comes of it later are rows ``about`` it. ``facts``
+    has what the columns, which are there to be searched, have not.
+    """
 
     __tablename__ = "register_entries"
+    __table_args__ = (UniqueConstraint("number"), Index("ix_register_entries_at", "at_us"))
     id: Mapped[Number]
-    grant_id: Mapped[str] = ref("grants")
+    kind: Mapped[RegisterKind] = word(RegisterKind)
+    # Counted within the year, without holes.
+    number: Mapped[str | None] = mapped_column(String(16))
+    about_id: Mapped[int | None] = number_ref("register_entries", index=True)
+    grant_id: Mapped[str | None] = ref("grants")
+    session_id: Mapped[str | None] = ref("sessions")
     at_us: Mapped[Us]
+    # Who wrote it.
+    by: Mapped[str] = mapped_column(String(120))
     person: Mapped[Text_]
     unit: Mapped[Text_ | None]
+    case_no: Mapped[str | None] = mapped_column(String(200))
+    document_no: Mapped[str | None] = mapped_column(String(200))
     content: Mapped[Long]
     reason: Mapped[Text_]
+    confidential: Mapped[bool] = mapped_column(default=False)
+    officers: Mapped[Json] = mapped_column(default=list)
+    facts: Mapped[Json | None]
 
 
 class Playback(Base):
@@ -124,6 +171,24 @@ class AuditEntry(Base):
     address: Mapped[str | None] = mapped_column(String(64))
     reason: Mapped[Text_ | None]
     facts: Mapped[Json | None]
+
+
+class AuditRound(Base):
+    """One walk of the audit trail against the log, and what it found.
+
+    ``wanted_us``: a person asked for it; ``begun_us``, ``ended_us``: empty until then. ``faults``:
+    how many findings no honest run leaves; ``findings``: all of them, as far as there is room.
+    """
+
+    __tablename__ = "audit_rounds"
+    id: Mapped[Number]
+    wanted_us: Mapped[Us | None]
+    wanted_by: Mapped[str | None] = mapped_column(String(120))
+    begun_us: Mapped[Us | None]
+    ended_us: Mapped[Us | None]
+    looked_at: Mapped[int] = mapped_column(BigInt, default=0)
+    faults: Mapped[int] = mapped_column(default=0)
+    findings: Mapped[Json]
 
 
 class Layout(Base):

@@ -11,8 +11,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from bidwitness.errors import ConfigError, Conflict, IndexUnavailable
 from bidwitness.storage.evidence.entries import audit_commitment
-from bidwitness.storage.index.audit import Who, audit_event, leave_audit_entry
+from bidwitness.storage.index.audit import Who, audit_facts, leave_audit_entry
 from bidwitness.storage.index.claims import save_claim
+from bidwitness.storage.index.commitments import committed_event
 from bidwitness.storage.index.database import Database, open_database, upgrade
 from bidwitness.storage.index.models import (
     AuditEntry,
@@ -225,7 +226,8 @@ def test_an_audit_entry_comes_with_its_outbox_row_and_stays(index: Database) -> 
         row = orm.get_one(AuditEntry, entry.id)
         assert outbox.key == f"audit:{entry.id}"
         # What the log will say can be computed from the row again, and from nothing else.
-        assert outbox.body["entry"]["commitment"] == audit_commitment(salt, audit_event(row))
+        event = committed_event("audit", row.id, audit_facts(row))
+        assert outbox.body["entry"]["commitment"] == audit_commitment(salt, event)
         assert "u:p" not in str(orm.get_one(AuditEntry, entry.id).reason)
     for statement in ("UPDATE audit_entries SET who = 'x'", "DELETE FROM audit_entries"):
         with pytest.raises(DBAPIError, match="only ever added"), index.write() as orm:

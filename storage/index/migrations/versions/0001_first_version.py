@@ -59,6 +59,11 @@ def unique(*columns: str) -> Part:
     return sa.UniqueConstraint(*columns)
 
 
+def locked() -> list[Part]:
+    names = ("until", "hold", "checked", "due", "failed")
+    return [big(f"lock_{name}_us", null=True) for name in names]
+
+
 def table(name: str, *parts: Part) -> None:
     op.create_table(name, *parts)
 
@@ -191,9 +196,10 @@ def _footage() -> None:
     table("record_objects", number("id"), ref("stream_id", "streams"), small("day"),
         small("first_seq"), small("last_seq"), big("bytes"), blob("sha256"),
         text("store_key", 500), text("store_version", 200), big("stored_us"),
-        big("lock_until_us", null=True), big("lock_hold_us", null=True),
-        big("lock_checked_us", null=True), big("lock_due_us", null=True), key("id"),
+        *locked(), key("id"),
         unique("stream_id", "day", "first_seq"))
+    partial("ix_record_objects_lock_failed", "record_objects", "lock_failed_us",
+        where="lock_failed_us IS NOT NULL")
     partial("ix_record_objects_lock_due", "record_objects", "lock_due_us",
         where="lock_due_us IS NOT NULL")
     table("runs", text("id", 16), ref("stream_id", "streams"), text("recorder", 64),
@@ -214,8 +220,9 @@ def _footage() -> None:
         text("spool_path", 500, null=True), text("store_key", 500, null=True),
         text("store_version", 200, null=True), big("stored_us", null=True),
         big("removed_us", null=True),
-        big("lock_until_us", null=True), big("lock_hold_us", null=True),
-        big("lock_checked_us", null=True), big("lock_due_us", null=True), key("id"))
+        *locked(), key("id"))
+    partial("ix_segments_lock_failed", "segments", "lock_failed_us",
+        where="lock_failed_us IS NOT NULL AND removed_us IS NULL")
     partial("ix_segments_lock_due", "segments", "lock_due_us",
         where="lock_due_us IS NOT NULL AND stored_us IS NOT NULL AND removed_us IS NULL")
     index("ix_segments_record_id", "segments", "record_id")
@@ -259,10 +266,24 @@ def _happenings() -> None:
     index("ix_events_stream_id", "events", "stream_id")
 
 
-def _people() -> None:
+def _users() -> None:
     table("users", text("id", 16), text("username", 120), text("name", 500),
         text("password_hash", 500), flag("must_change_password"), flag("disabled"),
-        big("created_us"), key("id"), unique("username"))
+        big("created_us"), big("password_set_us"), key("id"), unique("username"))
+    table("approvals", text("id", 16), text("kind", 64), text("subject", 200),
+        text("content", 4000), blob("content_sha256"), text("reason", 500), text("state", 32),
+        big("requested_us"), ref("requested_by", "users"), json("requester_roles"),
+        big("expires_us"), big("ready_us", null=True), big("executed_us", null=True),
+        ref("executed_by", "users", null=True), key("id"))
+    index("ix_approvals_requested_by", "approvals", "requested_by")
+    index("ix_approvals_subject", "approvals", "subject")
+    table("approval_votes", ref("approval_id", "approvals"), ref("user_id", "users"),
+        small("place"), flag("agreed"), json("roles"), text("opinion", 500, null=True),
+        big("at_us"), blob("content_sha256"), key("approval_id", "user_id"))
+    index("ix_approval_votes_user_id", "approval_votes", "user_id")
+
+
+def _people() -> None:
     table("audit_entries", number("id"), big("at_us"), ref("user_id", "users", null=True),
         text("who", 120), text("action", 64), text("subject", 200), flag("allowed"),
         text("address", 64, null=True), text("reason", 500, null=True),
@@ -270,11 +291,19 @@ def _people() -> None:
     index("ix_audit_entries_at", "audit_entries", "at_us")
     index("ix_audit_entries_subject", "audit_entries", "subject")
     index("ix_audit_entries_user_id", "audit_entries", "user_id")
+    table("audit_rounds", number("id"), big("wanted_us", null=True),
+        text("wanted_by", 120, null=True), big("begun_us", null=True), big("ended_us", null=True),
+        big("looked_at"), small("faults"), json("findings"), key("id"))
     table("grants", text("id", 16), text("kind", 32), ref("user_id", "users"),
         ref("session_id", "sessions", null=True), big("from_us", null=True),
         big("to_us", null=True), json("media"), json("actions"), text("reason", 500),
         text("document_no", 200, null=True), big("made_us"), text("made_by", 120),
-        big("expires_us", null=True), big("revoked_us", null=True), key("id"))
+        big("expires_us", null=True), big("revoked_us", null=True),
+        big("department_us", null=True), text("department_by", 120, null=True),
+        json("stream_ids", null=True), small("views", null=True),
+        ref("approval_id", "approvals", null=True), flag("confidential"), json("officers"),
+        key("id"))
+    index("ix_grants_approval_id", "grants", "approval_id")
     index("ix_grants_session_id", "grants", "session_id")
     index("ix_grants_user_id", "grants", "user_id")
     table("layouts", text("id", 16), ref("user_id", "users", null=True),
@@ -283,8 +312,9 @@ def _people() -> None:
     index("ix_layouts_user_id", "layouts", "user_id")
     table("logins", text("id", 16), ref("user_id", "users"), blob("token_sha256"),
         big("created_us"), big("seen_us"), big("expires_us"), text("address", 64, null=True),
-        text("agent", 500, null=True), big("ended_us", null=True), key("id"),
-        unique("token_sha256"))
+        text("agent", 500, null=True), big("ended_us", null=True),
+        text("factor", 32, null=True), blob("challenge", null=True),
+        big("challenge_us", null=True), key("id"), unique("token_sha256"))
     index("ix_logins_user_id", "logins", "user_id")
     table("user_roles", ref("user_id", "users"), text("role", 32), key("user_id", "role"))
     table("playbacks", text("id", 16), ref("user_id", "users"),
@@ -293,13 +323,77 @@ def _people() -> None:
         key("id"))
     index("ix_playbacks_session_id", "playbacks", "session_id")
     index("ix_playbacks_user_id", "playbacks", "user_id")
-    table("register_entries", number("id"), ref("grant_id", "grants"), big("at_us"),
-        text("person", 500), text("unit", 500, null=True), text("content", 4000),
-        text("reason", 500), key("id"))
+    table("grant_uses", ref("grant_id", "grants"), ref("playback_id", "playbacks"),
+        big("at_us"), key("grant_id", "playback_id"))
+    index("ix_grant_uses_playback_id", "grant_uses", "playback_id")
+    table("register_entries", number("id"), text("kind", 32), text("number", 16, null=True),
+        ref("about_id", "register_entries", number=True, null=True),
+        ref("grant_id", "grants", null=True), ref("session_id", "sessions", null=True),
+        big("at_us"), text("by", 120), text("person", 500), text("unit", 500, null=True),
+        text("case_no", 200, null=True), text("document_no", 200, null=True),
+        text("content", 4000), text("reason", 500), flag("confidential"), json("officers"),
+        json("facts", null=True), key("id"), unique("number"))
+    index("ix_register_entries_about_id", "register_entries", "about_id")
+    index("ix_register_entries_at", "register_entries", "at_us")
     index("ix_register_entries_grant_id", "register_entries", "grant_id")
+    index("ix_register_entries_session_id", "register_entries", "session_id")
     table("playback_streams", ref("playback_id", "playbacks"), ref("stream_id", "streams"),
         text("medium", 32), key("playback_id", "stream_id", "medium"))
     index("ix_playback_streams_stream_id", "playback_streams", "stream_id")
+
+
+def _accounts() -> None:
+    table("old_passwords", number("id"), ref("user_id", "users"), text("password_hash", 500),
+        big("ended_us"), key("id"))
+    index("ix_old_passwords_user_id", "old_passwords", "user_id")
+    table("known_devices", text("id", 16), ref("user_id", "users"), blob("token_sha256"),
+        big("seen_us"), key("id"), unique("user_id", "token_sha256"))
+    table("half_logins", text("id", 16), ref("user_id", "users"), blob("token_sha256"),
+        big("made_us"), small("failures"), blob("challenge", null=True),
+        big("ended_us", null=True), key("id"), unique("token_sha256"))
+    index("ix_half_logins_user_id", "half_logins", "user_id")
+    table("authenticators", ref("user_id", "users"), blob("secret"), big("made_us"),
+        big("confirmed_us", null=True), big("last_step"), key("user_id"))
+    table("security_keys", text("id", 16), ref("user_id", "users"), text("name", 120),
+        blob("credential"), blob("public_key"), big("sign_count"), text("site", 255),
+        json("transports"), big("made_us"), big("used_us", null=True), key("id"),
+        unique("credential"))
+    index("ix_security_keys_user_id", "security_keys", "user_id")
+    table("recovery_codes", number("id"), ref("user_id", "users"), blob("code_sha256"),
+        big("used_us", null=True), key("id"))
+    index("ix_recovery_codes_user_id", "recovery_codes", "user_id")
+    table("api_tokens", text("id", 16), ref("user_id", "users"), text("name", 40),
+        blob("token_sha256"), json("areas"), flag("read_only"), big("made_us"),
+        big("expires_us"), big("used_us", null=True), text("used_from", 64, null=True),
+        big("revoked_us", null=True), key("id"), unique("token_sha256"))
+    index("ix_api_tokens_user_id", "api_tokens", "user_id")
+
+
+def _rights() -> None:
+    table("role_scopes", text("id", 16), ref("user_id", "users"), text("role", 32),
+        ref("site_id", "sites", null=True), text("room_kind", 32, null=True),
+        text("category", 32, null=True), text("department", 500, null=True),
+        ref("session_id", "sessions", null=True), text("reason", 500), big("made_us"),
+        text("made_by", 120), big("ended_us", null=True), text("ended_by", 120, null=True),
+        key("id"))
+    index("ix_role_scopes_user_id", "role_scopes", "user_id")
+    index("ix_role_scopes_session_id", "role_scopes", "session_id")
+    table("substitutions", text("id", 16), ref("user_id", "users"), ref("absent_id", "users"),
+        text("role", 32), big("from_us"), big("until_us"), text("reason", 500),
+        big("made_us"), text("made_by", 120), big("ended_us", null=True),
+        text("ended_by", 120, null=True), key("id"))
+    index("ix_substitutions_user_id", "substitutions", "user_id")
+    table("rosters", text("id", 16), text("department", 500), json("categories"),
+        json("projects"), text("reason", 500), text("document_no", 200, null=True),
+        big("made_us"), text("made_by", 120), big("approved_us", null=True),
+        text("approved_by", 120, null=True), big("ended_us", null=True),
+        text("ended_by", 120, null=True), key("id"))
+    table("shifts", number("id"), ref("roster_id", "rosters"), ref("user_id", "users"),
+        big("from_us"), big("until_us"), key("id"))
+    index("ix_shifts_roster_id", "shifts", "roster_id")
+    index("ix_shifts_user_until", "shifts", "user_id", "until_us")
+    table("rights_settings", text("name", 64), flag("chosen"), big("changed_us"),
+        text("changed_by", 120), key("name"))
 
 
 def _keeping() -> None:
@@ -317,14 +411,13 @@ def _keeping() -> None:
     partial("ix_outbox_waiting", "outbox", "id", where="shard IS NULL")
     partial("ix_outbox_epochs", "outbox", "at_us", where="kind = 'epoch'")
     table("log_shards", text("shard", 32), big("opened_us"), big("size"), blob("root"),
-        big("checkpoint_us"), text("key", 500), text("given_up", 500, null=True), key("shard"))
+        big("checkpoint_us"), text("key", 500), text("given_up", 500, null=True),
+        big("restored_us", null=True), key("shard"))
     table("retention_policies", text("id", 16), text("room_kind", 32, null=True),
         text("session_kind", 32, null=True), text("category", 32, null=True),
         small("loop_days", null=True), small("keep_years", null=True),
         text("basis", 500, null=True), big("changed_us"), text("changed_by", 120), key("id"),
         unique("room_kind", "session_kind", "category"))
-    table("lock_tests", number("id"), big("at_us"), text("level", 32), flag("passed"),
-        json("findings"), key("id"))
     table("disposals", text("id", 16), ref("session_id", "sessions"), text("state", 32),
         json("listed"), big("requested_us"), text("requested_by", 120),
         big("executed_us", null=True), key("id"))
@@ -335,6 +428,18 @@ def _keeping() -> None:
         text("path", 500, null=True), big("bytes", null=True), text("sha256", 64, null=True),
         big("made_us"), text("made_by", 120), big("expires_us", null=True),
         ref("job_id", "jobs", null=True), ref("grant_id", "grants", null=True), key("id"))
+    partial("ix_derivatives_reports", "derivatives", "made_us",
+        where="kind = 'evidence_report'")
+    table("session_objects", number("id"), ref("session_id", "sessions"),
+        ref("derivative_id", "derivatives"), text("suffix", 8), blob("sha256"), big("bytes"),
+        text("store_key", 500), text("store_version", 200), big("stored_us"),
+        *locked(), key("id"),
+        unique("derivative_id", "suffix"), unique("store_key"))
+    partial("ix_session_objects_lock_failed", "session_objects", "lock_failed_us",
+        where="lock_failed_us IS NOT NULL")
+    partial("ix_session_objects_lock_due", "session_objects", "lock_due_us",
+        where="lock_due_us IS NOT NULL")
+    index("ix_session_objects_session_id", "session_objects", "session_id")
     index("ix_derivatives_grant_id", "derivatives", "grant_id")
     index("ix_derivatives_job_id", "derivatives", "job_id")
     index("ix_derivatives_session_id", "derivatives", "session_id")
@@ -343,7 +448,8 @@ def _keeping() -> None:
         ref("stream_id", "streams", null=True), big("from_us", null=True),
         big("to_us", null=True), text("case_no", 200), text("reason", 4000), big("placed_us"),
         text("placed_by", 120), big("released_us", null=True),
-        text("released_by", 120, null=True), text("release_reason", 500, null=True), key("id"))
+        text("released_by", 120, null=True), text("release_reason", 500, null=True),
+        flag("confidential"), json("officers"), key("id"))
     index("ix_holds_session_id", "holds", "session_id")
     index("ix_holds_stream_id", "holds", "stream_id")
 # fmt: on
@@ -365,25 +471,102 @@ def _one_owner() -> None:
     )
 
 
+_ADDED_ONLY = (("audit_entries", "audit entries"), ("register_entries", "rows of the register"))
+
+
 def _append_only(dialect: str) -> None:
-    """Refuse every change and removal of an audit entry, whoever asks through SQL."""
+    """Refuse every change and removal of an audit entry or of a row of the register, whoever asks
+    through SQL."""
     if dialect == "sqlite":
-        for what in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER audit_entries_no_{what.lower()} BEFORE {what} ON audit_entries "
-                "BEGIN SELECT RAISE(ABORT, 'audit entries are only ever added'); END"
-            )
+        for name, said in _ADDED_ONLY:
+            for what in ("UPDATE", "DELETE"):
+                op.execute(
+                    f"CREATE TRIGGER {name}_no_{what.lower()} BEFORE {what} ON {name} "
+                    f"BEGIN SELECT RAISE(ABORT, '{said} are only ever added'); END"
+                )
         return
-    op.execute(
-        """
-        CREATE FUNCTION audit_entries_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN RAISE EXCEPTION 'audit entries are only ever added'; END $$
-        """
+    for name, said in _ADDED_ONLY:
+        op.execute(
+            f"""
+            CREATE FUNCTION {name}_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN RAISE EXCEPTION '{said} are only ever added'; END $$
+            """
+        )
+        op.execute(
+            f"CREATE TRIGGER {name}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE "
+            f"ON {name} FOR EACH STATEMENT EXECUTE FUNCTION {name}_append_only()"
+        )
+
+
+def _store() -> None:
+    table(
+        "lock_tests",
+        number("id"),
+        big("at_us"),
+        text("level", 32),
+        flag("passed"),
+        json("findings"),
+        key("id"),
     )
-    op.execute(
-        "CREATE TRIGGER audit_entries_append_only BEFORE UPDATE OR DELETE OR TRUNCATE "
-        "ON audit_entries FOR EACH STATEMENT EXECUTE FUNCTION audit_entries_append_only()"
+    table(
+        "surplus_versions",
+        number("id"),
+        text("store_key", 500),
+        text("store_version", 200),
+        text("kind", 32),
+        big("bytes"),
+        big("changed_us", null=True),
+        flag("hides"),
+        flag("same", null=True),
+        flag("readable", null=True),
+        big("found_us"),
+        big("seen_us"),
+        big("gone_us", null=True),
+        big("accepted_us", null=True),
+        text("accepted_by", 120, null=True),
+        text("accepted_reason", 500, null=True),
+        key("id"),
+        unique("store_key", "store_version"),
     )
+    partial("ix_surplus_versions_there", "surplus_versions", "id", where="gone_us IS NULL")
+    table(
+        "store_walks",
+        number("id"),
+        big("begun_us"),
+        big("ended_us", null=True),
+        small("prefix"),
+        text("key", 500),
+        text("version", 200),
+        big("looked_at"),
+        key("id"),
+    )
+    table(
+        "scrub_rounds",
+        number("id"),
+        text("kind", 32),
+        big("begun_us"),
+        big("ended_us", null=True),
+        small("place_table"),
+        big("place_id"),
+        big("objects"),
+        big("bytes"),
+        small("faults"),
+        key("id"),
+    )
+    table(
+        "store_faults",
+        number("id"),
+        text("store_key", 500),
+        text("store_version", 200),
+        text("kind", 32),
+        big("found_us"),
+        big("seen_us"),
+        big("mended_us", null=True),
+        text("mended_from", 16, null=True),
+        key("id"),
+        unique("store_key", "store_version"),
+    )
+    partial("ix_store_faults_open", "store_faults", "id", where="mended_us IS NULL")
 
 
 def upgrade() -> None:
@@ -392,8 +575,12 @@ def upgrade() -> None:
     _sessions()
     _footage()
     _happenings()
+    _users()
     _people()
+    _accounts()
+    _rights()
     _keeping()
+    _store()
     dialect = op.get_context().dialect.name
     if dialect == "postgresql":
         _one_owner()
