@@ -2,19 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from sqlalchemy import select
 
-from bidwitness.api.deps import CurrentUser, ThePartsOf, require_role
+from bidwitness.api.deps import Me, ThePartsOf
 from bidwitness.api.paging import newest_first, split_page
 from bidwitness.api.schemas import DEFAULT_LIMIT, Answer, CursorQuery, IdPath, LimitQuery
 from bidwitness.storage.happenings import acknowledge_alarm
 from bidwitness.storage.index.models import Alarm
-from bidwitness.words import Role
 
 router = APIRouter(prefix="/alarms", tags=["alarms"])
-
-Watcher = Annotated[CurrentUser, Depends(require_role(Role.SYSTEM_ADMIN, Role.SUPERVISOR))]
 
 
 class AlarmAnswer(Answer):
@@ -39,7 +36,7 @@ class AlarmPage(Answer):
 
 @router.get("")
 def alarms(
-    user: Watcher,
+    user: Me,
     parts: ThePartsOf,
     standing: Annotated[bool | None, Query(alias="open")] = None,
     cursor: CursorQuery = None,
@@ -56,7 +53,7 @@ def alarms(
 
 
 @router.post("/{alarm_id}/acknowledge")
-def acknowledge(alarm_id: IdPath, user: Watcher, parts: ThePartsOf) -> AlarmAnswer:
+def acknowledge(alarm_id: IdPath, user: Me, parts: ThePartsOf) -> AlarmAnswer:
     """Say that one has seen it."""
     with parts.database.write() as orm:
         return _answer(acknowledge_alarm(orm, user.who, parts.clock.utc_us(), alarm_id))

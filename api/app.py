@@ -10,13 +10,17 @@ from fastapi.routing import APIRoute
 
 from bidwitness import __version__
 from bidwitness.api import (
+    account,
     alarms,
+    approvals,
     audit,
+    audit_reports,
     auth,
     cameras,
     events,
     evidence_reports,
     exports,
+    factors,
     grants,
     health,
     holds,
@@ -29,23 +33,33 @@ from bidwitness.api import (
     policies,
     problems,
     projects,
+    reconciliation,
+    register,
+    rights,
     rooms,
+    rosters,
+    scopes,
+    second_step,
     sessions,
     snapshots,
     system,
     thumbnails,
     timeline,
+    tokens,
     users,
 )
 from bidwitness.api.deps import Parts
 from bidwitness.api.hints import Hints
-from bidwitness.api.limits import LoginLimiter, Tries
+from bidwitness.api.limits import BY_CODES, LoginLimiter, Tries
+from bidwitness.api.openapi import Described
 from bidwitness.api.pages import pages
+from bidwitness.api.rules import Ruled
 from bidwitness.api.security import Guard
 from bidwitness.clock import Clock, SystemClock
 from bidwitness.config import Settings
 from bidwitness.secrets import SecretBox
-from bidwitness.storage.index.database import Database, open_database
+from bidwitness.storage.approval_kinds import approval_kinds
+from bidwitness.storage.index.database import Database, open_index
 from bidwitness.storage.people import Passwords
 
 logger = logging.getLogger(__name__)
@@ -56,11 +70,15 @@ THREADS = 15
 
 # Under /api/v1, one module a resource. Add yours here.
 ROUTERS: tuple[APIRouter, ...] = (
+    account.router,
     alarms.router,
+    approvals.router,
     audit.router,
+    audit_reports.router,
     auth.router,
     cameras.router,
     events.router,
+    factors.router,
     grants.router,
     holds.router,
     jobs.router,
@@ -68,7 +86,13 @@ ROUTERS: tuple[APIRouter, ...] = (
     playbacks.router,
     policies.router,
     projects.router,
+    reconciliation.router,
+    register.router,
+    rights.router,
     rooms.router,
+    rosters.router,
+    scopes.router,
+    second_step.router,
     sessions.router,
     snapshots.router,
     evidence_reports.router,
@@ -76,6 +100,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     live.router,
     system.router,
     timeline.router,
+    tokens.router,
     users.router,
 )
 # At the root: /play, /health, …
@@ -99,17 +124,20 @@ def create_app(
     The index must have this version's tables: ``storage.index.database.upgrade`` sees to it.
     """
     clock = clock or SystemClock()
+    passwords = passwords or Passwords()
     parts = Parts(
         settings=settings,
-        database=database or open_database(settings.database_url),
+        database=database or open_index(settings),
         clock=clock,
-        passwords=passwords or Passwords(),
+        passwords=passwords,
         limiter=LoginLimiter(clock),
+        code_limiter=LoginLimiter(clock, BY_CODES),
         secrets=SecretBox(settings.secret_key_file),
         tries=Tries(),
         hints=Hints(settings),
+        kinds=approval_kinds(passwords.hash),
     )
-    app = FastAPI(
+    app = Described(
         title="BidWitness",
         version=__version__,
         openapi_url=f"{PREFIX}/openapi.json",
@@ -123,10 +151,10 @@ def create_app(
     problems.install(app)
     app.add_middleware(Guard, settings=settings)
     for router in ROUTERS:
-        app.include_router(router, prefix=PREFIX)
+        app.include_router(router, prefix=PREFIX, dependencies=[Ruled])
     for router in ROOT_ROUTERS:
-        app.include_router(router)
-    app.include_router(pages())
+        app.include_router(router, dependencies=[Ruled])
+    app.include_router(pages(), dependencies=[Ruled])
     return app
 
 

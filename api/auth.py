@@ -1,18 +1,23 @@
 """Signing in and out, and one's own password."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, StringConstraints
+from sqlalchemy.orm import Session as Orm
 
-from bidwitness.api.deps import Parts, SignedIn, TheFront, ThePartsOf
+from bidwitness.api import entering
+from bidwitness.api.deps import Parts, SignedIn, TheFront, ThePartsOf, prove_password
+from bidwitness.api.entering import MeAnswer, me_of
 from bidwitness.api.schemas import Answer, Body, Password, Printable
 from bidwitness.api.security import COOKIE, Front
 from bidwitness.errors import InvalidInput, Unauthenticated
-from bidwitness.storage import logins, people
+from bidwitness.storage import factors, half_logins, logins, people, security_keys
 from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.models import User
-from bidwitness.words import Role
+from bidwitness.storage.password_rule import check_password_rule
+from bidwitness.words import Factor, SecondFactor
 
 router = APIRouter(prefix="/auth", tags=["auth"])
 
@@ -34,40 +39,55 @@ class PasswordBody(Credentials):
     new: Password
 
 
-class MeAnswer(Answer):
-    username: str
-    name: str
-    roles: list[Role]
-    must_change_password: bool
+class SecondStepAnswer(Answer):
+    """The password was right; one of these is wanted besides (``POST auth/second/…``)."""
+
+    second_factor: list[Factor]
 
 
 class TokenAnswer(MeAnswer):
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Right:
+    """Whose name and password were right, and what is wanted besides."""
+
+    user_id: str
+    username: str
+    wanted: factors.Held
+
+
 @router.post("/login")
 def login(
     body: LoginBody, request: Request, response: Response, parts: ThePartsOf, front: TheFront
-) -> MeAnswer:
-    """Sign in: the answer sets the login cookie."""
-    token, found = _sign_in(body, request, parts, front)
-    response.set_cookie(
-        COOKIE,
-        token,
-        max_age=parts.settings.login_hours * 3600,
-        path="/",
-        httponly=True,
-        secure=front.secure,
-        samesite="strict",
-    )
-    return _me(found)
+) -> MeAnswer | SecondStepAnswer:
+    """Sign in: the answer sets the login cookie, or asks for the second factor."""
+    right = _check_password(body, request, parts, front)
+    if right.wanted.any:
+        return _ask_for_second(right, response, parts, front)
+    with parts.database.write() as orm:
+        token, found = entering.enter(orm, parts, request, front, right.user_id)
+        device = entering.know_device(orm, parts, request, right.user_id)
+        must_enrol = parts.factor_due(orm, right.user_id)
+    entering.set_login_cookies(response, parts, front, token, device)
+    return me_of(parts, front, found, must_enrol=must_enrol)
 
 
 @router.post("/token")
 def token(body: LoginBody, request: Request, parts: ThePartsOf, front: TheFront) -> TokenAnswer:
-    """Sign in as a program: the same login, sent as ``Authorization: Bearer``."""
-    given, found = _sign_in(body, request, parts, front)
-    return TokenAnswer(token=given, **_me(found).model_dump())
+    """Sign in as a program: the same login, sent as ``Authorization: Bearer``.
+
+    Not for whoever has a second factor: her programs use API tokens.
+    """
+    right = _check_password(body, request, parts, front)
+    if right.wanted.any:
+        raise Unauthenticated("This user has a second factor: programs need an API token of hers.")
+    with parts.database.write() as orm:
+        given, found = entering.enter(orm, parts, request, front, right.user_id)
+        must_enrol = parts.factor_due(orm, right.user_id)
+    me = me_of(parts, front, found, must_enrol=must_enrol)
+    return TokenAnswer(token=given, **me.model_dump())
 
 
 @router.post("/logout", status_code=204)
@@ -79,32 +99,35 @@ def logout(response: Response, user: SignedIn, parts: ThePartsOf, front: TheFron
 
 
 @router.get("/me")
-def me(user: SignedIn) -> MeAnswer:
+def me(user: SignedIn, parts: ThePartsOf) -> MeAnswer:
     """Who is signed in."""
     return MeAnswer(
         username=user.username,
         name=user.name,
         roles=sorted(user.roles),
         must_change_password=user.must_change_password,
+        must_enrol=user.must_enrol,
+        department=entering.department_of(parts, user.id),
+        address=user.address,
     )
 
 
 @router.post("/password", status_code=204)
 def password(body: PasswordBody, user: SignedIn, parts: ThePartsOf, front: TheFront) -> None:
     """Change one's own password; all other logins of the user end."""
-    parts.limiter.check(front.address, user.username)
-    with parts.database.read() as orm:
-        hashed = orm.get_one(User, user.id).password_hash
     old, new = body.old.get_secret_value(), body.new.get_secret_value()
-    if not parts.passwords.matches(hashed, old):
-        parts.limiter.failed(front.address, user.username)
-        raise InvalidInput("The old password is wrong.", fields={"old": "is wrong"})
+    try:
+        prove_password(parts, front, user, old)
+    except InvalidInput:
+        raise InvalidInput("The old password is wrong.", fields={"old": "is wrong"}) from None
     if old == new:
         raise InvalidInput("The new password is the old one.", fields={"new": "is the old one"})
+    least = parts.settings.password_min_length
     try:
-        people.check_password_rule(new, user.username)
+        check_password_rule(new, user.username, name=user.name, least=least)
     except InvalidInput as error:
         raise InvalidInput(error.detail, fields={"new": error.fields["password"]}) from None
+    _check_history(parts, user.id, new)
     fresh = parts.passwords.hash(new)
     now = parts.clock.utc_us()
     with parts.database.write() as orm:
@@ -112,45 +135,61 @@ def password(body: PasswordBody, user: SignedIn, parts: ThePartsOf, front: TheFr
         logins.end_other_logins(orm, user.id, user.login_id, now)
 
 
-def _sign_in(
-    body: LoginBody, request: Request, parts: Parts, front: Front
-) -> tuple[str, logins.SignedIn]:
+def _check_history(parts: Parts, user_id: str, new: str) -> None:
+    with parts.database.read() as orm:
+        hashes = people.hashes_of(orm, orm.get_one(User, user_id))
+    if any(parts.passwords.matches(hashed, new) for hashed in hashes):
+        why = f"was used before (the last {people.REMEMBERED} are remembered)"
+        raise InvalidInput(f"The new password {why}.", fields={"new": why})
+
+
+def _check_password(body: LoginBody, request: Request, parts: Parts, front: Front) -> _Right:
     """Check name and password. The answer and its time do not tell which of the two was wrong."""
-    parts.limiter.check(front.address, body.username)
+    now = parts.clock.utc_us()
     with parts.database.read() as orm:
         user = people.find_user(orm, body.username)
         known = (user.id, user.username) if user else None
         hashed = user.password_hash if user and not user.disabled else None
+        origin = entering.origin_of(orm, request, front, user.id if user else None, now)
+    parts.limiter.check(origin, body.username)
     good = parts.passwords.matches(hashed, body.password.get_secret_value())
-    now = parts.clock.utc_us()
     if known is None or not good:
-        parts.limiter.failed(front.address, body.username)
-        _note_failure(parts, known, front.address, now)
+        limited = parts.limiter.failed(origin, body.username)
+        _note_failure(parts, known, front.address, now, limited)
         raise Unauthenticated("The user name or the password is wrong.")
-    parts.limiter.succeeded(front.address, body.username)
+    parts.limiter.succeeded(origin, body.username)
+    with parts.database.read() as orm:
+        return _Right(*known, _wanted(orm, parts, known[0]))
+
+
+def _wanted(orm: Orm, parts: Parts, user_id: str) -> factors.Held:
+    if parts.settings.second_factor is SecondFactor.OFF:
+        return factors.Held(totp=False, keys=0, recovery_left=0)
+    return factors.held_by(orm, user_id)
+
+
+def _ask_for_second(
+    right: _Right, response: Response, parts: Parts, front: Front
+) -> SecondStepAnswer:
+    now = parts.clock.utc_us()
     with parts.database.write() as orm:
-        return logins.open_login(
-            orm,
-            orm.get_one(User, known[0]),
-            now,
-            parts.login_limits,
-            address=front.address,
-            agent=request.headers.get("user-agent"),
-        )
+        half = half_logins.open_half(orm, orm.get_one(User, right.user_id), now)
+        who = Who(right.username, right.user_id, front.address)
+        leave_audit_entry(orm, who, "login.password", f"user:{right.user_id}", now)
+        place = entering.place_of(front)
+        keys = security_keys.keys_of(orm, right.user_id, place.site) if place else ()
+    entering.set_half_cookie(response, front, half)
+    usable = [one for one in right.wanted.factors if one is not Factor.KEY or keys]
+    return SecondStepAnswer(second_factor=usable)
 
 
-def _note_failure(parts: Parts, known: tuple[str, str] | None, address: str, now: int) -> None:
+def _note_failure(
+    parts: Parts, known: tuple[str, str] | None, address: str, now: int, limited: bool
+) -> None:
     # The name typed is not kept when nobody has it: people type passwords there.
     user_id, name = known or (None, "unknown")
+    facts = {"limited": True} if limited else None
     with parts.database.write() as orm:
         who = Who(name, user_id, address)
-        leave_audit_entry(orm, who, "login", f"user:{user_id or name}", now, allowed=False)
-
-
-def _me(found: logins.SignedIn) -> MeAnswer:
-    return MeAnswer(
-        username=found.username,
-        name=found.name,
-        roles=sorted(found.roles),
-        must_change_password=found.must_change_password,
-    )
+        subject = f"user:{user_id or name}"
+        leave_audit_entry(orm, who, "login", subject, now, allowed=False, facts=facts)

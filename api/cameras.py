@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import Field, SecretStr, StringConstraints
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Orm
@@ -14,7 +14,7 @@ from bidwitness.addresses import (
     parse_camera_address,
     parse_device_address,
 )
-from bidwitness.api.deps import Admin, CurrentUser, Parts, ThePartsOf, require_role
+from bidwitness.api.deps import Me, Parts, ThePartsOf
 from bidwitness.api.describing import StreamAnswer, describe_streams
 from bidwitness.api.dialling import check_places, refuse_if_classified
 from bidwitness.api.schemas import (
@@ -44,7 +44,6 @@ router = APIRouter(prefix="/cameras", tags=["cameras"])
 GivenUser = Annotated[str, StringConstraints(max_length=120), Printable]
 Url = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 Hosts = Annotated[tuple[str, ...], Field(max_length=8)]
-Viewer = Annotated[CurrentUser, Depends(require_role(Role.SYSTEM_ADMIN, Role.SUPERVISOR))]
 
 
 class Allowances(Body):
@@ -165,7 +164,7 @@ class FoundDevices(Answer):
 
 @router.get("")
 def cameras(
-    user: Viewer, parts: ThePartsOf, cursor: CursorQuery = None, limit: LimitQuery = MAX_LIMIT
+    user: Me, parts: ThePartsOf, cursor: CursorQuery = None, limit: LimitQuery = MAX_LIMIT
 ) -> CameraPage:
     """Cameras by name. Addresses are for who configures them."""
     place = place_of(cursor, (str, str))
@@ -191,7 +190,7 @@ def cameras(
 
 
 @router.get("/{camera_id}")
-def camera(camera_id: IdPath, user: Admin, parts: ThePartsOf) -> CameraAnswer:
+def camera(camera_id: IdPath, user: Me, parts: ThePartsOf) -> CameraAnswer:
     """One camera."""
     with parts.database.read() as orm:
         row = business.get_camera(orm, camera_id)
@@ -199,7 +198,7 @@ def camera(camera_id: IdPath, user: Admin, parts: ThePartsOf) -> CameraAnswer:
 
 
 @router.post("", status_code=201)
-def create(body: NewCamera, user: Admin, parts: ThePartsOf) -> CameraAnswer:
+def create(body: NewCamera, user: Me, parts: ThePartsOf) -> CameraAnswer:
     """Add a camera by its stream addresses, or an ONVIF device by its own."""
     wish = _wish_of_device(body, parts) if body.onvif else _wish_of_urls(body)
     check_places(wish, parts)
@@ -210,7 +209,7 @@ def create(body: NewCamera, user: Admin, parts: ThePartsOf) -> CameraAnswer:
 
 
 @router.patch("/{camera_id}")
-def change(camera_id: IdPath, body: CameraChange, user: Admin, parts: ThePartsOf) -> CameraAnswer:
+def change(camera_id: IdPath, body: CameraChange, user: Me, parts: ThePartsOf) -> CameraAnswer:
     """Change a camera. A new host or port forgets the stored password."""
     wish = business.CameraWish(
         name=body.name,
@@ -234,14 +233,14 @@ def change(camera_id: IdPath, body: CameraChange, user: Admin, parts: ThePartsOf
 
 
 @router.delete("/{camera_id}", status_code=204)
-def remove(camera_id: IdPath, user: Admin, parts: ThePartsOf) -> None:
+def remove(camera_id: IdPath, user: Me, parts: ThePartsOf) -> None:
     """Take a camera out of service. What it recorded stays."""
     with parts.database.write() as orm:
         business.remove_camera(orm, user.who, parts.clock.utc_us(), camera_id)
 
 
 @router.post("/probe")
-def probe(body: ProbeBody, user: Admin, parts: ThePartsOf) -> ProbeAnswer:
+def probe(body: ProbeBody, user: Me, parts: ThePartsOf) -> ProbeAnswer:
     """Try an RTSP or ONVIF address: what it sends, and what is to be known before recording it."""
     loopback = parts.settings.allow_loopback_cameras
     password = _clear(body.password)
@@ -268,7 +267,7 @@ def probe(body: ProbeBody, user: Admin, parts: ThePartsOf) -> ProbeAnswer:
 
 
 @router.post("/discover")
-def discover(user: Admin, parts: ThePartsOf) -> FoundDevices:
+def discover(user: Me, parts: ThePartsOf) -> FoundDevices:
     """Search the networks of this machine for ONVIF devices; takes some seconds."""
     with parts.tries:
         found = probing.search_devices()

@@ -50,13 +50,16 @@ def add_user(
     """Add a user. Without --password-stdin a password is made and printed once."""
     from bidwitness.storage import people
     from bidwitness.storage.index.audit import Who
+    from bidwitness.storage.password_rule import check_password_rule
 
+    settings = load_settings()
     given = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
     password = given if given is not None else people.new_password()
     people.check_username(username)
-    people.check_password_rule(password, username)
+    least = settings.password_min_length
+    check_password_rule(password, username, name=name or None, least=least)
     hashed = people.Passwords().hash(password)
-    with _index(load_settings()) as database, database.write() as orm:
+    with _index(settings) as database, database.write() as orm:
         people.create_user(
             orm,
             Who("bidwitness user add"),
@@ -72,10 +75,15 @@ def add_user(
 
 
 @users.command("password")
-def reset_password(username: str) -> None:
+def reset_password(
+    username: str,
+    drop_factors: Annotated[
+        bool, typer.Option("--drop-factors", help="Remove her second factors as well.")
+    ] = False,
+) -> None:
     """Give a user a new password, printed once, to be changed at the next login."""
-    from bidwitness.storage import people
-    from bidwitness.storage.index.audit import Who
+    from bidwitness.storage import factors, people
+    from bidwitness.storage.index.audit import Who, leave_audit_entry
 
     password = people.new_password()
     hashed = people.Passwords().hash(password)
@@ -84,7 +92,12 @@ def reset_password(username: str) -> None:
         if user is None:
             raise InvalidInput(f"There is no user {username}.")
         who = Who("bidwitness user password")
-        people.reset_password(orm, who, SystemClock().utc_us(), user, hashed)
+        now = SystemClock().utc_us()
+        people.reset_password(orm, who, now, user, hashed)
+        if drop_factors:
+            held = factors.remove_all_factors(orm, user.id)
+            facts = {"totp": held.totp, "keys": held.keys}
+            leave_audit_entry(orm, who, "factor.drop", f"user:{user.id}", now, facts=facts)
     typer.echo(f"{username}: {password}")
 
 
@@ -102,9 +115,9 @@ def first_administrator() -> None:
 @contextmanager
 def _index(settings: Settings) -> Iterator["Database"]:
     """Give the index with this version's tables."""
-    from bidwitness.storage.index.database import open_database, upgrade
+    from bidwitness.storage.index.database import open_index, upgrade
 
-    database = open_database(settings.database_url)
+    database = open_index(settings)
     try:
         upgrade(database)
         yield database

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field, JsonValue, StringConstraints
 from sqlalchemy import select
 
-from bidwitness.api.deps import Admin, Me, ThePartsOf
+from bidwitness.api.deps import Me, ThePartsOf
 from bidwitness.api.paging import newest_first, split_page
 from bidwitness.api.schemas import (
     DEFAULT_LIMIT,
@@ -85,7 +85,7 @@ def events(
 
 
 @router.post("", status_code=201)
-def report(body: EventBody, user: Admin, parts: ThePartsOf) -> EventAnswer:
+def report(body: EventBody, user: Me, parts: ThePartsOf) -> EventAnswer:
     """Report an event from another system."""
     new = NewEvent(
         at_us=body.at,

@@ -1,27 +1,38 @@
 """Copies handed out: asked for, made in the background, fetched by whoever asked."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
-from fastapi import APIRouter
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
 from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Orm
 
-from bidwitness.api.deps import CurrentUser, Me, Parts, ThePartsOf
+from bidwitness.api.deps import CurrentUser, Me, Parts, ThePartsOf, still_signed_in
+from bidwitness.api.openapi import gives
 from bidwitness.api.schemas import Answer, Body, IdPath, IdText, Reason, Us
 from bidwitness.errors import Conflict, Forbidden, NotFound
 from bidwitness.player.export import ExportWish, export_path, share_of, still_covers
 from bidwitness.player.playbacks import MAX_STREAMS
 from bidwitness.player.tasks import EXPORT, wish_of
+from bidwitness.player.watermarked import filmed
 from bidwitness.storage.index.audit import leave_audit_entry
 from bidwitness.storage.index.jobs import enqueue
 from bidwitness.storage.index.models import Derivative, Job
-from bidwitness.words import JobState, Medium
+from bidwitness.words import CopyForm, JobState, Medium
 
 router = APIRouter(prefix="/exports", tags=["exports"])
+logger = logging.getLogger(__name__)
+
+PIECE = 1 << 20
+# So many of one's own are listed, out of so many newest ones.
+LISTED, LOOKED_AT = 50, 500
+# A package takes minutes to fetch: whether it may still be had is asked as often as of live.
+RECHECK_US = 3_000_000
 
 
 class ExportBody(Body):
@@ -32,12 +43,14 @@ class ExportBody(Body):
     media: list[Medium] = Field(default_factory=lambda: list(Medium), min_length=1, max_length=3)
     grant_id: IdText | None = None
     reason: Reason
+    form: CopyForm = CopyForm.PACKAGE
 
 
 class ExportAnswer(Answer):
     id: str
     state: JobState
     session_id: str
+    form: CopyForm
     done: int
     total: int
     error: str | None
@@ -45,6 +58,33 @@ class ExportAnswer(Answer):
     sha256: str | None = None
     expires_at: int | None = None
     package: str | None = None
+
+
+class ExportList(Answer):
+    items: list[ExportAnswer]
+
+
+@router.get("")
+def exports(session_id: Annotated[IdText, Query()], user: Me, parts: ThePartsOf) -> ExportList:
+    """One's own copies of a session, the newest first; of those that expired, the row alone."""
+    own = (
+        select(Job)
+        .where(Job.kind == EXPORT, Job.created_by == user.username)
+        .order_by(Job.created_us.desc(), Job.id)
+        .limit(LOOKED_AT)
+    )
+    with parts.database.read() as orm:
+        jobs = [
+            job
+            for job in orm.scalars(own)
+            if job.payload.get("session_id") == session_id and job.payload.get("user_id") == user.id
+        ][:LISTED]
+        ids = [job.id for job in jobs]
+        made = {
+            row.job_id: row
+            for row in orm.scalars(select(Derivative).where(Derivative.job_id.in_(ids)))
+        }
+        return ExportList(items=[_answer(job, made.get(job.id)) for job in jobs])
 
 
 @router.post("", status_code=202)
@@ -58,13 +98,17 @@ def new_export(body: ExportBody, user: Me, parts: ThePartsOf) -> ExportAnswer:
         stream_ids=tuple(dict.fromkeys(body.stream_ids)),
         media=tuple(dict.fromkeys(body.media)),
         grant_id=body.grant_id,
+        form=body.form,
     )
     now = parts.clock.utc_us()
     with _audited(parts, user, "export.request", wish), parts.database.read() as orm:
         share = share_of(orm, user.id, wish, now)
+    if wish.form is CopyForm.WATERMARKED:
+        filmed(share)
     payload = {
         **body.model_dump(mode="json", by_alias=False),
         "user_id": user.id,
+        "address": user.address,
     }
     with parts.database.write() as orm:
         job = enqueue(orm, EXPORT, payload, by=user.username, now_us=now)
@@ -77,6 +121,7 @@ def new_export(body: ExportBody, user: Me, parts: ThePartsOf) -> ExportAnswer:
             reason=wish.reason,
             facts={
                 "job": job.id,
+                "form": wish.form,
                 "streams": {s.view.stream_id: list(s.permissions) for s in share.streams},
             },
         )
@@ -92,8 +137,8 @@ def export(export_id: IdPath, user: Me, parts: ThePartsOf) -> ExportAnswer:
         return _answer(*_own(orm, user, export_id))
 
 
-@router.get("/{export_id}/package")
-def package(export_id: IdPath, user: Me, parts: ThePartsOf) -> FileResponse:
+@router.get("/{export_id}/package", response_class=Response, responses=gives("application/zip"))
+def package(export_id: IdPath, user: Me, parts: ThePartsOf) -> StreamingResponse:
     """The package, as long as it stands and everything in it may still be had."""
     now = parts.clock.utc_us()
     with parts.database.read() as orm:
@@ -114,12 +159,49 @@ def package(export_id: IdPath, user: Me, parts: ThePartsOf) -> FileResponse:
             now,
             facts={"job": job.id, "sha256": made.sha256},
         )
-    return FileResponse(
-        path,
+    kind = "" if wish.form is CopyForm.PACKAGE else f"-{wish.form}"
+    name = f"bidwitness-{wish.session_id}-{job.id}{kind}.zip"
+    return StreamingResponse(
+        while_allowed(parts, user, path, lambda: still_hers(parts, user, wish, made)),
         media_type="application/zip",
-        filename=f"bidwitness-{wish.session_id}-{job.id}.zip",
-        headers={"Cache-Control": "no-store"},
+        headers={
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Content-Length": str(path.stat().st_size),
+        },
     )
+
+
+def still_hers(parts: Parts, user: CurrentUser, wish: ExportWish, made: Derivative) -> bool:
+    """Say whether everything in a package may still be had, by a login that still stands."""
+    now = parts.clock.utc_us()
+    with parts.database.read() as orm:
+        if not still_signed_in(parts, orm, user, now):
+            return False
+        try:
+            return still_covers(share_of(orm, user.id, wish, now), made.recipe["spans"])
+        except Forbidden:
+            return False
+
+
+def while_allowed(
+    parts: Parts, user: CurrentUser, path: Path, still: Callable[[], bool]
+) -> Iterator[bytes]:
+    """Give a file piece by piece; it breaks off once the right to it has ended.
+
+    Raises ``Forbidden`` then: fewer bytes than were announced are no whole package to anybody.
+    """
+    asked = parts.clock.monotonic_us()
+    with path.open("rb") as file:
+        while data := file.read(PIECE):
+            now = parts.clock.monotonic_us()
+            if now - asked >= RECHECK_US:
+                if not still():
+                    logger.warning(
+                        "a package was broken off", extra={"facts": {"who": user.username}}
+                    )
+                    raise Forbidden("Your right to what is in this package has ended.")
+                asked = now
+            yield data
 
 
 def _path(parts: Parts, job: Job, made: Derivative, now: int) -> Path:
@@ -160,11 +242,12 @@ def _audited(parts: Parts, user: CurrentUser, action: str, wish: ExportWish) -> 
 
 
 def _answer(job: Job, made: Derivative | None) -> ExportAnswer:
-    fetched = made is not None and job.state == JobState.DONE
+    fetched = made is not None and made.path is not None and job.state == JobState.DONE
     return ExportAnswer(
         id=job.id,
         state=JobState(job.state),
         session_id=job.payload["session_id"],
+        form=wish_of(job.payload).form,
         done=job.done,
         total=job.total,
         error=job.error,

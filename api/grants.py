@@ -1,47 +1,35 @@
-"""Grants and the register of access and copies."""
+"""Grants: what several people have agreed to (see ``approvals``), as it stands."""
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import Field
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, or_, select, true
+from sqlalchemy.orm import Session as Orm
 
-from bidwitness.api.deps import Admin, Me, ThePartsOf
+from bidwitness.api.deps import CurrentUser, Me, ThePartsOf
 from bidwitness.api.paging import newest_first, split_page
 from bidwitness.api.schemas import (
     DEFAULT_LIMIT,
+    ID_PATTERN,
     Answer,
     Body,
     CursorQuery,
     IdPath,
-    IdText,
     LimitQuery,
-    Name,
     Reason,
-    Short,
-    Us,
 )
+from bidwitness.api.seeing import check_may_read_about, not_secret_from
+from bidwitness.errors import Forbidden, NotFound
 from bidwitness.storage import grants as business
-from bidwitness.storage.index.models import Grant, RegisterEntry, User
+from bidwitness.storage.index.models import Grant, Session, User
+from bidwitness.storage.knowing import known_sessions
 from bidwitness.words import Action, GrantKind, Medium, Role
 
 router = APIRouter(tags=["grants"])
 
-
-class NewGrant(Body):
-    username: Name
-    session_id: IdText
-    media: Annotated[list[Medium], Field(min_length=1, max_length=10)]
-    actions: Annotated[list[Action], Field(min_length=1, max_length=10)]
-    reason: Reason
-    kind: GrantKind = GrantKind.REQUEST
-    # The footage it covers; all of the session's if not given.
-    from_: Annotated[Us | None, Field(alias="from")] = None
-    to: Us | None = None
-    document_no: Short | None = None
-    unit: Short | None = None
-    # When the right itself ends.
-    expires: Us | None = None
+# They give grants, keep their register, or look at both.
+KNOW_ALL = frozenset({Role.SECURITY_ADMIN, Role.AUDIT_ADMIN, Role.ARCHIVIST, Role.DIRECTOR})
 
 
 class Revocation(Body):
@@ -63,6 +51,16 @@ class GrantAnswer(Answer):
     made_by: str
     expires: int | None
     revoked_at: int | None
+    # When and by whom the supervising department agreed to what is secret still.
+    department_at: int | None
+    department_by: str | None
+    # Whether anybody has to: nobody is asked about what an authority demands.
+    department_asked: bool
+    stream_ids: list[str] | None
+    # How many viewings there are, and how many have been opened.
+    views: int | None
+    viewed: int
+    approval_id: str | None
 
 
 class GrantPage(Answer):
@@ -70,92 +68,81 @@ class GrantPage(Answer):
     next_cursor: str | None
 
 
-class RegisterAnswer(Answer):
-    id: int
-    grant_id: str
-    at: int
-    person: str
-    unit: str | None
-    content: str
-    reason: str
-
-
-class RegisterPage(Answer):
-    items: list[RegisterAnswer]
-    next_cursor: str | None
-
-
 @router.get("/grants")
 def grants(
-    user: Me, parts: ThePartsOf, cursor: CursorQuery = None, limit: LimitQuery = DEFAULT_LIMIT
+    user: Me,
+    parts: ThePartsOf,
+    session_id: Annotated[str | None, Query(pattern=ID_PATTERN)] = None,
+    cursor: CursorQuery = None,
+    limit: LimitQuery = DEFAULT_LIMIT,
 ) -> GrantPage:
-    """Grants, newest first: all for the system administrator, one's own for everybody else."""
+    """Grants, newest first: all for who gives, keeps or checks them, one's own for others."""
     query = select(Grant)
-    if Role.SYSTEM_ADMIN not in user.roles:
-        query = query.where(Grant.user_id == user.id)
+    if session_id is not None:
+        query = query.where(Grant.session_id == session_id)
     query = newest_first(query, Grant.made_us, Grant.id, cursor, limit)
+    now = parts.clock.utc_us()
     with parts.database.read() as orm:
+        if not user.roles & KNOW_ALL:
+            query = query.where(_hers(orm, user, now))
+        query = query.where(not_secret_from(user, Grant))
         rows, more = split_page(orm.scalars(query).all(), "made_us", "id", limit)
         people = select(User.id, User.username).where(User.id.in_([r.user_id for r in rows]))
         names = {row.id: row.username for row in orm.execute(people)}
-        items = [_answer(row, names[row.user_id]) for row in rows]
+        used = business.uses_of(orm, [row.id for row in rows])
+        items = [_answer(row, names[row.user_id], used.get(row.id, 0)) for row in rows]
     return GrantPage(items=items, next_cursor=more)
 
 
-@router.post("/grants", status_code=201)
-def make(body: NewGrant, user: Admin, parts: ThePartsOf) -> GrantAnswer:
-    """Give an auditor the right to replay or copy a session."""
-    new = business.NewGrant(
-        username=body.username,
-        session_id=body.session_id,
-        media=tuple(body.media),
-        actions=tuple(body.actions),
-        reason=body.reason,
-        kind=body.kind,
-        from_us=body.from_,
-        to_us=body.to,
-        document_no=body.document_no,
-        unit=body.unit,
-        expires_us=body.expires,
-    )
-    with parts.database.write() as orm:
-        row = business.make_grant(orm, user.who, parts.clock.utc_us(), new)
-        return _answer(row, body.username)
-
-
 @router.post("/grants/{grant_id}/revoke")
-def revoke(grant_id: IdPath, body: Revocation, user: Admin, parts: ThePartsOf) -> GrantAnswer:
+def revoke(grant_id: IdPath, body: Revocation, user: Me, parts: ThePartsOf) -> GrantAnswer:
     """End a right at once."""
     with parts.database.write() as orm:
+        _check_known(orm, user, grant_id)
         row = business.revoke_grant(orm, user.who, parts.clock.utc_us(), grant_id, body.reason)
-        return _answer(row, orm.get_one(User, row.user_id).username)
+        return _named(orm, row)
 
 
-@router.get("/register")
-def register(
-    user: Admin, parts: ThePartsOf, cursor: CursorQuery = None, limit: LimitQuery = DEFAULT_LIMIT
-) -> RegisterPage:
-    """The register of access and copies, newest first."""
-    table = RegisterEntry
-    query = newest_first(select(table), table.at_us, table.id, cursor, limit)
-    with parts.database.read() as orm:
-        rows, more = split_page(orm.scalars(query).all(), "at_us", "id", limit)
-        items = [
-            RegisterAnswer(
-                id=row.id,
-                grant_id=row.grant_id,
-                at=row.at_us,
-                person=row.person,
-                unit=row.unit,
-                content=row.content,
-                reason=row.reason,
-            )
-            for row in rows
-        ]
-    return RegisterPage(items=items, next_cursor=more)
+@router.post("/grants/{grant_id}/department")
+def agree(grant_id: IdPath, user: Me, parts: ThePartsOf) -> GrantAnswer:
+    """Agree for the supervising department that what is secret still may be replayed or copied."""
+    now = parts.clock.utc_us()
+    with parts.database.write() as orm:
+        grant = _check_known(orm, user, grant_id)
+        try:
+            check_may_read_about(orm, user, grant.session_id, now)
+        except Forbidden:
+            raise NotFound("There is no such grant.") from None
+        row = business.agree_to_grant(orm, user.who, now, grant_id)
+        return _named(orm, row)
 
 
-def _answer(row: Grant, username: str) -> GrantAnswer:
+def _hers(orm: Orm, user: CurrentUser, now: int) -> ColumnElement[bool]:
+    """Give the condition on grants: one's own, and, for supervisors, over sessions of theirs."""
+    own = Grant.user_id == user.id
+    if Role.SUPERVISOR not in user.roles:
+        return own
+    known = known_sessions(orm, user.id, now)
+    if known is None:
+        return true()
+    return or_(own, Grant.session_id.in_(select(Session.id).where(known)))
+
+
+def _check_known(orm: Orm, user: CurrentUser, grant_id: str) -> Grant:
+    """Give a grant. Raises ``NotFound``, also for what is confidential and not hers to know."""
+    query = select(Grant).where(Grant.id == grant_id, not_secret_from(user, Grant))
+    grant = orm.scalars(query).first()
+    if grant is None:
+        raise NotFound("There is no such grant.")
+    return grant
+
+
+def _named(orm: Orm, row: Grant) -> GrantAnswer:
+    used = business.uses_of(orm, [row.id]).get(row.id, 0)
+    return _answer(row, orm.get_one(User, row.user_id).username, used)
+
+
+def _answer(row: Grant, username: str, viewed: int) -> GrantAnswer:
     return GrantAnswer(
         id=row.id,
         kind=row.kind,
@@ -171,4 +158,11 @@ def _answer(row: Grant, username: str) -> GrantAnswer:
         made_by=row.made_by,
         expires=row.expires_us,
         revoked_at=row.revoked_us,
+        department_at=row.department_us,
+        department_by=row.department_by,
+        department_asked=row.kind is not GrantKind.DEMAND,
+        stream_ids=row.stream_ids,
+        views=row.views,
+        viewed=viewed,
+        approval_id=row.approval_id,
     )

@@ -1,33 +1,30 @@
-"""Holds: forbid the deletion of a session or of a stream's time."""
+"""Holds: forbid the deletion of a session or of a stream's time. One ends by four eyes alone."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import Field
 from sqlalchemy import select
 
-from bidwitness.api.deps import Admin, CurrentUser, ThePartsOf, require_role
+from bidwitness.api.deps import Me, ThePartsOf
 from bidwitness.api.paging import newest_first, split_page
 from bidwitness.api.schemas import (
     DEFAULT_LIMIT,
     Answer,
     Body,
     CursorQuery,
-    IdPath,
     IdText,
     LimitQuery,
     Long,
-    Reason,
+    Name,
     Short,
     Us,
 )
+from bidwitness.api.seeing import not_secret_from
 from bidwitness.storage import holds as business
 from bidwitness.storage.index.models import Hold
-from bidwitness.words import Role
 
 router = APIRouter(prefix="/holds", tags=["holds"])
-
-Holder = Annotated[CurrentUser, Depends(require_role(Role.SYSTEM_ADMIN, Role.SUPERVISOR))]
 
 
 class NewHold(Body):
@@ -37,10 +34,8 @@ class NewHold(Body):
     stream_id: IdText | None = None
     from_: Annotated[Us | None, Field(alias="from")] = None
     to: Us | None = None
-
-
-class Release(Body):
-    reason: Reason
+    confidential: bool = False
+    officers: Annotated[tuple[Name, ...], Field(max_length=10)] = ()
 
 
 class HoldAnswer(Answer):
@@ -56,6 +51,8 @@ class HoldAnswer(Answer):
     released_at: int | None
     released_by: str | None
     release_reason: str | None
+    confidential: bool
+    officers: list[str]
 
 
 class HoldPage(Answer):
@@ -65,7 +62,7 @@ class HoldPage(Answer):
 
 @router.get("")
 def holds(
-    user: Holder,
+    user: Me,
     parts: ThePartsOf,
     standing: Annotated[bool | None, Query(alias="open")] = None,
     cursor: CursorQuery = None,
@@ -75,6 +72,7 @@ def holds(
     query = select(Hold)
     if standing is not None:
         query = query.where(Hold.released_us.is_(None) == standing)
+    query = query.where(not_secret_from(user, Hold))
     query = newest_first(query, Hold.placed_us, Hold.id, cursor, limit)
     with parts.database.read() as orm:
         rows, more = split_page(orm.scalars(query).all(), "placed_us", "id", limit)
@@ -82,7 +80,7 @@ def holds(
 
 
 @router.post("", status_code=201)
-def place(body: NewHold, user: Holder, parts: ThePartsOf) -> HoldAnswer:
+def place(body: NewHold, user: Me, parts: ThePartsOf) -> HoldAnswer:
     """Forbid deletion, for a case."""
     new = business.NewHold(
         case_no=body.case_no,
@@ -91,17 +89,11 @@ def place(body: NewHold, user: Holder, parts: ThePartsOf) -> HoldAnswer:
         stream_id=body.stream_id,
         from_us=body.from_,
         to_us=body.to,
+        confidential=body.confidential,
+        officers=body.officers,
     )
     with parts.database.write() as orm:
         return _answer(business.place_hold(orm, user.who, parts.clock.utc_us(), new))
-
-
-@router.post("/{hold_id}/release")
-def release(hold_id: IdPath, body: Release, user: Admin, parts: ThePartsOf) -> HoldAnswer:
-    """End a hold. What it covered falls back to its ordinary period."""
-    now = parts.clock.utc_us()
-    with parts.database.write() as orm:
-        return _answer(business.release_hold(orm, user.who, now, hold_id, body.reason))
 
 
 def _answer(row: Hold) -> HoldAnswer:
@@ -118,4 +110,6 @@ def _answer(row: Hold) -> HoldAnswer:
         released_at=row.released_us,
         released_by=row.released_by,
         release_reason=row.release_reason,
+        confidential=row.confidential,
+        officers=row.officers,
     )

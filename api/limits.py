@@ -21,52 +21,73 @@ class Limit:
 
 
 # One person mistyping; one address trying many names; many addresses trying one name. The last
-# is the loosest: it must not let strangers keep a user out.
+# must not let strangers keep a user out: a browser or an address that she has signed in from
+# before is not bound by it.
 BY_BOTH = Limit(5, 5 * MINUTE_US)
 BY_ADDRESS = Limit(20, 5 * MINUTE_US)
 BY_USER = Limit(50, 15 * MINUTE_US)
+# A code has six digits, and who tries them has the password already.
+BY_CODES = Limit(10, 60 * MINUTE_US)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a try comes from, and what is known of it for the user it is for.
+
+    ``device`` is the id of a browser that she has signed in with, ``own_address`` whether she has
+    signed in from the address.
+    """
+
+    address: str
+    device: str | None = None
+    own_address: bool = False
+
+
+Keys = tuple[tuple[tuple[str, str, str], Limit], ...]
 
 
 class LoginLimiter:
     """Counts failed logins per address, per user and per both, in memory of this process.
 
-    A refused attempt is not counted, so every limit ends by itself within its window.
+    A refused attempt is not counted, so every limit ends by itself within its window. What a known
+    browser does wrong counts for that browser alone, and nothing that others do counts for it.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, by_user: Limit = BY_USER) -> None:
         self._clock = clock
+        self._by_user = by_user
         self._lock = threading.Lock()
         self._failures: OrderedDict[tuple[str, str, str], deque[int]] = OrderedDict()
 
-    def check(self, address: str, username: str) -> None:
+    def check(self, origin: Origin, username: str) -> None:
         """Raise ``TooMany``, saying when to try again, if this login must wait."""
         now = self._clock.monotonic_us()
         with self._lock:
-            waits = [
-                wait
-                for key, limit in _keys(address, username)
-                if (wait := self._wait_us(key, limit, now)) > 0
-            ]
-        if waits:
-            seconds = -(-max(waits) // 1_000_000)
+            longest = self._longest_wait_us(origin, username, now)
+        if longest > 0:
+            seconds = -(-longest // 1_000_000)
             raise TooMany(
                 f"Too many failed logins. Try again in {seconds} s.", retry_after_s=seconds
             )
 
-    def failed(self, address: str, username: str) -> None:
-        """Count one failed login."""
+    def failed(self, origin: Origin, username: str) -> bool:
+        """Count one failed login; tell whether the next must wait."""
         now = self._clock.monotonic_us()
         with self._lock:
-            for key, _ in _keys(address, username):
+            for key, _ in self._keys(origin, username):
                 self._failures.setdefault(key, deque()).append(now)
                 self._failures.move_to_end(key)
             while len(self._failures) > MAX_KEYS:
                 self._failures.popitem(last=False)
+            return self._longest_wait_us(origin, username, now) > 0
 
-    def succeeded(self, address: str, username: str) -> None:
-        """Forget the failures of this user from this address."""
+    def succeeded(self, origin: Origin, username: str) -> None:
+        """Forget the failures of this user from this browser, else from this address."""
         with self._lock:
-            self._failures.pop(_keys(address, username)[0][0], None)
+            self._failures.pop(self._keys(origin, username)[0][0], None)
+
+    def _longest_wait_us(self, origin: Origin, username: str, now: int) -> int:
+        return max(self._wait_us(key, limit, now) for key, limit in self._keys(origin, username))
 
     def _wait_us(self, key: tuple[str, str, str], limit: Limit, now: int) -> int:
         times = self._failures.get(key)
@@ -79,14 +100,15 @@ class LoginLimiter:
             return 0
         return times[-limit.failures] + limit.window_us - now
 
-
-def _keys(address: str, username: str) -> tuple[tuple[tuple[str, str, str], Limit], ...]:
-    name = username.lower()[:120]
-    return (
-        (("both", address, name), BY_BOTH),
-        (("address", address, ""), BY_ADDRESS),
-        (("user", "", name), BY_USER),
-    )
+    def _keys(self, origin: Origin, username: str) -> Keys:
+        name = username.lower()[:120]
+        if origin.device is not None:
+            return ((("device", origin.device, name), BY_BOTH),)
+        both = (("both", origin.address, name), BY_BOTH)
+        address = (("address", origin.address, ""), BY_ADDRESS)
+        if origin.own_address:
+            return (both, address)
+        return (both, address, (("user", "", name), self._by_user))
 
 
 CAMERAS_BUSY = "Other cameras are being tried. Try again in a moment."

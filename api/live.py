@@ -8,7 +8,7 @@ import contextlib
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import anyio
@@ -17,13 +17,12 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from bidwitness.api.deps import CurrentUser, Me, Parts, ThePartsOf
+from bidwitness.api.deps import CurrentUser, Me, Parts, ThePartsOf, still_signed_in
 from bidwitness.api.problems import CLOSE_BASE
 from bidwitness.api.schemas import IdPath
 from bidwitness.errors import BidWitnessError, Forbidden, Unauthenticated
 from bidwitness.player.watching import live_verdict
 from bidwitness.secrets import SecretBox
-from bidwitness.storage import logins
 from bidwitness.storage.index.audit import leave_audit_entry
 from bidwitness.tickets import SCHEME, LiveTicket, LiveTickets
 from bidwitness.words import Medium
@@ -31,7 +30,9 @@ from bidwitness.words import Medium
 router = APIRouter(prefix="/live", tags=["live"])
 logger = logging.getLogger(__name__)
 
-RECHECK_S = 4
+RECHECK_S = 3
+# Nothing is sent that is so much later than the last yes, however long the next answer takes.
+GRACE_S = 5
 CONNECT_S = 3
 # While more is on its way than we take, `live` cannot answer a farewell: it is not waited for.
 CLOSE_S = 0.5
@@ -60,7 +61,7 @@ class Sight:
         """Raise ``Unauthenticated`` or ``Forbidden`` if it may not begin or not go on."""
         now = self.parts.clock.utc_us()
         with self.parts.database.read() as orm:
-            if not logins.still_stands(orm, self.user.login_id, now, self.parts.login_limits):
+            if not still_signed_in(self.parts, orm, self.user, now):
                 raise Unauthenticated("The login has ended. Sign in again.")
             verdict = live_verdict(orm, self.user.id, self.stream_id, self.medium, now)
         if not verdict.allowed:
@@ -96,6 +97,7 @@ async def live(
 ) -> None:
     """Live picture or sound of a stream; a text first, then fragments, texts of state between."""
     sight = Sight(parts, user, stream_id, track)
+    sent = _Sent()
     try:
         await anyio.to_thread.run_sync(sight.check)
     except Forbidden as error:
@@ -108,7 +110,6 @@ async def live(
     # The first picture waits for both, so neither waits for the other.
     connecting = asyncio.create_task(_connect(sight))
     begun = parts.clock.monotonic_us()
-    sent = _Sent()
     try:
         await anyio.to_thread.run_sync(lambda: sight.note("live.start"))
         await _relay(websocket, sight, await connecting, sent)
@@ -123,8 +124,16 @@ async def live(
 
 @dataclass
 class _Sent:
+    """``asked``: when the question was put that was last answered with yes (s of the loop)."""
+
     bytes: int = 0
     why: str = "left"
+    asked: float = field(default_factory=anyio.current_time)
+    over: bool = False
+
+    @property
+    def may_go_on(self) -> bool:
+        return not self.over and anyio.current_time() - self.asked < GRACE_S
 
 
 async def _connect(sight: Sight) -> ClientConnection | None:
@@ -181,6 +190,8 @@ async def _pass_on(websocket: WebSocket, upstream: ClientConnection, sent: _Sent
     try:
         async for message in upstream:
             if isinstance(message, bytes):
+                if not sent.may_go_on:
+                    continue
                 sent.bytes += len(message)
                 await websocket.send_bytes(message)
             else:
@@ -204,10 +215,12 @@ async def _recheck(websocket: WebSocket, sight: Sight, sent: _Sent) -> None:
     """Ask again and again, and end the viewing once the answer is no, or there is none."""
     while True:
         await anyio.sleep(RECHECK_S)
+        asked = anyio.current_time()
         try:
             await anyio.to_thread.run_sync(sight.check)
+            sent.asked = asked
         except BidWitnessError as error:
-            sent.why = error.kind
+            sent.over, sent.why = True, error.kind
             await _end(websocket, error)
             return
 

@@ -7,16 +7,17 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from bidwitness.api.deps import TheSettings
+from bidwitness.api.openapi import gives
 from bidwitness.errors import NotFound
 from bidwitness.storage.ledger.shard import COSIGNED, COSIGNING
 from bidwitness.storage.ledger.tiles import CHECKPOINT, is_tile_path
 
 router = APIRouter(prefix="/log", tags=["log"])
 
-_SHARD = re.compile(r"[0-9]{4}(?:-[0-9]{1,4})?", re.ASCII)
+_SHARD = re.compile(r"[0-9]{4}(?:-[0-9]{1,10}){0,2}", re.ASCII)
 
 
-@router.get("/{shard}/checkpoint")
+@router.get("/{shard}/checkpoint", response_class=Response, responses=gives("text/plain"))
 def checkpoint(shard: str, settings: TheSettings) -> Response:
     """The signed head of a shard of the log, which is named by its year, with the cosignatures of
     witnesses that it has by now."""
@@ -29,13 +30,17 @@ def checkpoint(shard: str, settings: TheSettings) -> Response:
     return _note(more if more.startswith(data) else data)
 
 
-@router.get("/{shard}/cosigned")
+@router.get("/{shard}/cosigned", response_class=Response, responses=gives("text/plain"))
 def cosigned(shard: str, settings: TheSettings) -> Response:
     """The newest head of a shard that enough witnesses have cosigned."""
     return _note(_read(settings.log, shard, COSIGNED))
 
 
-@router.get("/{shard}/tile/{path:path}")
+@router.get(
+    "/{shard}/tile/{path:path}",
+    response_class=Response,
+    responses=gives("application/octet-stream"),
+)
 def tile(shard: str, path: str, settings: TheSettings) -> Response:
     """A tile of hashes, or a bundle of entries (``entries/…``)."""
     if not is_tile_path(f"tile/{path}"):

@@ -50,6 +50,10 @@ def _file(static: Path, path: str) -> Path | None:
     """Give the built file of that name; never one outside of ``static``."""
     if not path or "\x00" in path or "\\" in path:
         return None
-    wanted = (static / path).resolve()
-    inside = wanted.is_relative_to(static.resolve())
-    return wanted if inside and wanted.is_file() else None
+    try:
+        wanted = (static / path).resolve()
+        inside = wanted.is_relative_to(static.resolve())
+        return wanted if inside and wanted.is_file() else None
+    except OSError:
+        # No file can have a name that long: it is nothing of ours.
+        return None

@@ -9,23 +9,28 @@ from starlette.requests import HTTPConnection
 
 from bidwitness.api.deps import CurrentUser, Me, Parts, ThePartsOf
 from bidwitness.api.limits import Tries
+from bidwitness.api.openapi import gives
 from bidwitness.api.schemas import IdPath
 from bidwitness.errors import Forbidden
+from bidwitness.intervals import Interval
 from bidwitness.player.cache import Lru
 from bidwitness.player.pieces import Pieces
 from bidwitness.player.playbacks import Scope, recheck
 from bidwitness.storage.footage import open_footage
 from bidwitness.storage.index.audit import leave_audit_entry
+from bidwitness.storage.watched import SEEN
 from bidwitness.words import Medium
 
 router = APIRouter(prefix="/play", tags=["play"])
 
 PLAYLIST = "application/vnd.apple.mpegurl"
+TYPES = ("video/mp4", "audio/mp4")
 # Small playlists gain nothing; one of eight hours shrinks to a tenth.
 GZIP_FROM = 2048
 # A player goes on asking after it was refused: one entry a viewing and minute says it all.
 REFUSAL_US = 60_000_000
 STILLS = 2
+MINUTE_US = 60_000_000
 _making = threading.Lock()
 
 
@@ -35,6 +40,7 @@ class Viewer:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._refused: Lru[str, int] = Lru(1000)
+        self._seen: Lru[tuple[str, str, Medium, int], bool] = Lru(50_000)
         footage = open_footage(parts.settings, parts.clock)
         # Full-size decoding is dear: a few at once, and whoever comes then is told to wait.
         self.stills = Tries(STILLS, "Other pictures are being made. Try again in a moment.")
@@ -49,6 +55,30 @@ class Viewer:
         except Forbidden as error:
             self._note(user, playback, stream, error, now)
             raise
+
+    def seen(self, user: CurrentUser, scope: Scope, interval: Interval) -> None:
+        """Write down what is about to be sent: one entry a viewing, track and minute of footage."""
+        for minute in range(interval.start // MINUTE_US, (interval.end - 1) // MINUTE_US + 1):
+            key = (scope.playback_id, scope.stream_id, scope.medium, minute)
+            if self._seen.get(key):
+                continue
+            begin = max(minute * MINUTE_US, scope.window.start)
+            end = min((minute + 1) * MINUTE_US, scope.window.end)
+            with self._parts.database.write() as orm:
+                leave_audit_entry(
+                    orm,
+                    user.who,
+                    SEEN,
+                    f"playback:{scope.playback_id}",
+                    self._parts.clock.utc_us(),
+                    facts={
+                        "stream": scope.stream_id,
+                        "medium": scope.medium,
+                        "from_us": begin,
+                        "to_us": max(end, begin + 1),
+                    },
+                )
+            self._seen.put(key, True)
 
     def _note(
         self, user: CurrentUser, playback: str, stream: str, error: Forbidden, now: int
@@ -84,7 +114,9 @@ RunPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9_]{1,32}$")]
 Counted = Annotated[int, Path(ge=0, le=2**31)]
 
 
-@router.get("/{playback}/{stream}/{track}/index.m3u8")
+@router.get(
+    "/{playback}/{stream}/{track}/index.m3u8", response_class=Response, responses=gives(PLAYLIST)
+)
 def playlist(
     playback: IdPath,
     stream: IdPath,
@@ -102,7 +134,11 @@ def playlist(
     return Response(text, media_type=PLAYLIST, headers=headers)
 
 
-@router.get("/{playback}/{stream}/{track}/init/{init}.mp4")
+@router.get(
+    "/{playback}/{stream}/{track}/init/{init}.mp4",
+    response_class=Response,
+    responses=gives(*TYPES),
+)
 def init(
     playback: IdPath, stream: IdPath, track: Medium, init: InitPath, user: Me, viewer: TheViewer
 ) -> Response:
@@ -111,7 +147,11 @@ def init(
     return Response(data, media_type=_type(track), headers={"ETag": f'"{init}-{track}"'})
 
 
-@router.get("/{playback}/{stream}/{track}/{run}-{run_seq}/{first}-{last}.m4s")
+@router.get(
+    "/{playback}/{stream}/{track}/{run}-{run_seq}/{first}-{last}.m4s",
+    response_class=Response,
+    responses=gives(*TYPES),
+)
 def entry(
     playback: IdPath,
     stream: IdPath,
@@ -126,8 +166,9 @@ def entry(
     """The fragments ``first`` to ``last`` of the track in a segment, as they were recorded."""
     scope = viewer.scope(user, playback, stream, track)
     cut = viewer.pieces.entry(scope, run, run_seq, first, last)
+    viewer.seen(user, scope, cut.interval)
     return Response(cut.data, media_type=_type(track), headers={"ETag": cut.etag})
 
 
 def _type(medium: Medium) -> str:
-    return "audio/mp4" if medium is Medium.SOUND else "video/mp4"
+    return TYPES[medium is Medium.SOUND]

@@ -6,10 +6,11 @@ from fastapi import APIRouter
 from pydantic import Field
 from sqlalchemy import select
 
-from bidwitness.api.deps import Admin, ThePartsOf
+from bidwitness.api.deps import Me, ThePartsOf
 from bidwitness.api.schemas import Answer, Body, IdPath, Text
 from bidwitness.storage import policies as business
 from bidwitness.storage.index.models import RetentionPolicy
+from bidwitness.storage.periods import policies_of
 from bidwitness.words import ProjectCategory, RoomKind, SessionKind
 
 router = APIRouter(prefix="/policies", tags=["policies"])
@@ -43,7 +44,7 @@ class PolicyPage(Answer):
 
 
 @router.get("")
-def policies(user: Admin, parts: ThePartsOf) -> PolicyPage:
+def policies(user: Me, parts: ThePartsOf) -> PolicyPage:
     """All policies; there are at most a few hundred."""
     table = RetentionPolicy
     query = select(table).order_by(table.room_kind, table.session_kind, table.category, table.id)
@@ -52,18 +53,25 @@ def policies(user: Admin, parts: ThePartsOf) -> PolicyPage:
 
 
 @router.put("")
-def set_policy(body: PolicyBody, user: Admin, parts: ThePartsOf) -> PolicyAnswer:
-    """Say how long footage of this kind is kept, instead of what was said before."""
+def set_policy(body: PolicyBody, user: Me, parts: ThePartsOf) -> PolicyAnswer:
+    """Say how long footage of this kind is kept, instead of what was said before. What lets any
+    footage go sooner takes several people: see approvals, ``policy.shorten``."""
     new = business.NewPolicy(**body.model_dump())
     with parts.database.write() as orm:
-        return _answer(business.set_policy(orm, user.who, parts.clock.utc_us(), new))
+        before = policies_of(orm)
+        row = business.set_policy(orm, user.who, parts.clock.utc_us(), new)
+        business.refuse_shortening(before, policies_of(orm), parts.settings)
+        return _answer(row)
 
 
 @router.delete("/{policy_id}", status_code=204)
-def remove(policy_id: IdPath, user: Admin, parts: ThePartsOf) -> None:
-    """Take a policy back."""
+def remove(policy_id: IdPath, user: Me, parts: ThePartsOf) -> None:
+    """Take a policy back, if no footage goes sooner by it."""
     with parts.database.write() as orm:
+        before = policies_of(orm)
         business.remove_policy(orm, user.who, parts.clock.utc_us(), policy_id)
+        orm.flush()
+        business.refuse_shortening(before, policies_of(orm), parts.settings)
 
 
 def _answer(row: RetentionPolicy) -> PolicyAnswer:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field, StringConstraints
 
-from bidwitness.api.deps import Admin, Me, ThePartsOf
+from bidwitness.api.deps import Me, ThePartsOf
 from bidwitness.api.schemas import (
     DEFAULT_LIMIT,
     Answer,
@@ -107,7 +107,7 @@ def projects(
 
 
 @router.post("/projects", status_code=201)
-def create(body: ProjectBody, user: Admin, parts: ThePartsOf) -> ProjectAnswer:
+def create(body: ProjectBody, user: Me, parts: ThePartsOf) -> ProjectAnswer:
     """Add a project; without lots it has the one lot ``-``."""
     given = body.model_dump(exclude={"lots"})
     lots = tuple(NewLot(lot.code, lot.name) for lot in body.lots)
@@ -116,7 +116,7 @@ def create(body: ProjectBody, user: Admin, parts: ThePartsOf) -> ProjectAnswer:
 
 
 @router.post("/lots/{lot_id}/phase")
-def phase(lot_id: IdPath, body: PhaseBody, user: Admin, parts: ThePartsOf) -> LotAnswer:
+def phase(lot_id: IdPath, body: PhaseBody, user: Me, parts: ThePartsOf) -> LotAnswer:
     """Bring a lot into another phase; a step back needs the document that orders it."""
     with parts.database.write() as orm:
         lot = change_phase(

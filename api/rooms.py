@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session as Orm
 from sqlalchemy.orm import selectinload
 
-from bidwitness.api.deps import Admin, CurrentUser, Me, ThePartsOf
+from bidwitness.api.deps import CurrentUser, Me, ThePartsOf
 from bidwitness.api.describing import StreamAnswer, describe_streams
 from bidwitness.api.schemas import (
     MAX_LIMIT,
@@ -24,9 +24,15 @@ from bidwitness.api.schemas import (
 )
 from bidwitness.storage import places
 from bidwitness.storage.index.models import Camera, Room, Seat, Site, Stream
+from bidwitness.storage.knowing import known_rooms
 from bidwitness.words import Role, RoomKind
 
 router = APIRouter(tags=["rooms"])
+
+# Who watches, or sees to it that there is something to watch.
+SEE_CAMERAS = frozenset(
+    {Role.SYSTEM_ADMIN, Role.OPERATOR, Role.SUPERVISOR, Role.VENUE, Role.ATTESTOR}
+)
 
 
 class SiteAnswer(Answer):
@@ -97,7 +103,7 @@ def sites(user: Me, parts: ThePartsOf) -> SitePage:
 def rooms(
     user: Me, parts: ThePartsOf, cursor: CursorQuery = None, limit: LimitQuery = MAX_LIMIT
 ) -> RoomPage:
-    """Rooms by name. An auditor sees the names of rooms whose sessions were granted to her."""
+    """Rooms by name: those of one's scope, and those whose sessions one may know of."""
     place = place_of(cursor, (str, str))
     query = select(Room).order_by(Room.name, Room.id).limit(limit + 1)
     if place is not None:
@@ -106,18 +112,17 @@ def rooms(
         )
     now = parts.clock.utc_us()
     with parts.database.read() as orm:
-        all_of_them = _sees_cameras(user)
-        if not all_of_them:
-            granted = places.rooms_of_granted_sessions(orm, user.id, now)
-            query = query.where(Room.id.in_(granted))
+        known = known_rooms(orm, user.id, now)
+        if known is not None:
+            query = query.where(known)
         rows = list(orm.scalars(query))
-        items = _describe(orm, rows[:limit], now, with_cameras=all_of_them)
+        items = _describe(orm, rows[:limit], now, with_cameras=_sees_cameras(user))
     more = cursor_of(items[-1].name, items[-1].id) if len(rows) > limit else None
     return RoomPage(items=items, next_cursor=more)
 
 
 @router.post("/rooms", status_code=201)
-def create_room(body: NewRoom, user: Admin, parts: ThePartsOf) -> RoomAnswer:
+def create_room(body: NewRoom, user: Me, parts: ThePartsOf) -> RoomAnswer:
     """Add a room to this site."""
     now = parts.clock.utc_us()
     with parts.database.write() as orm:
@@ -127,7 +132,7 @@ def create_room(body: NewRoom, user: Admin, parts: ThePartsOf) -> RoomAnswer:
 
 
 @router.patch("/rooms/{room_id}")
-def change_room(room_id: IdPath, body: RoomChange, user: Admin, parts: ThePartsOf) -> RoomAnswer:
+def change_room(room_id: IdPath, body: RoomChange, user: Me, parts: ThePartsOf) -> RoomAnswer:
     """Rename a room, or say better what it is for."""
     now = parts.clock.utc_us()
     with parts.database.write() as orm:
@@ -136,7 +141,7 @@ def change_room(room_id: IdPath, body: RoomChange, user: Admin, parts: ThePartsO
 
 
 @router.post("/rooms/{room_id}/seats", status_code=201)
-def add_seat(room_id: IdPath, body: NewSeat, user: Admin, parts: ThePartsOf) -> SeatAnswer:
+def add_seat(room_id: IdPath, body: NewSeat, user: Me, parts: ThePartsOf) -> SeatAnswer:
     """Add a seat to a room."""
     with parts.database.write() as orm:
         seat = places.add_seat(orm, user.who, parts.clock.utc_us(), room_id, body.name)
@@ -144,7 +149,7 @@ def add_seat(room_id: IdPath, body: NewSeat, user: Admin, parts: ThePartsOf) -> 
 
 
 @router.put("/rooms/{room_id}/linked-places")
-def link_places(room_id: IdPath, body: LinkedPlaces, user: Admin, parts: ThePartsOf) -> RoomAnswer:
+def link_places(room_id: IdPath, body: LinkedPlaces, user: Me, parts: ThePartsOf) -> RoomAnswer:
     """Say which places are recorded for the sessions of this room."""
     now = parts.clock.utc_us()
     with parts.database.write() as orm:
@@ -153,7 +158,7 @@ def link_places(room_id: IdPath, body: LinkedPlaces, user: Admin, parts: ThePart
 
 
 def _sees_cameras(user: CurrentUser) -> bool:
-    return bool(user.roles & {Role.SYSTEM_ADMIN, Role.SUPERVISOR})
+    return bool(user.roles & SEE_CAMERAS)
 
 
 def _describe(orm: Orm, rows: list[Room], now: int, *, with_cameras: bool) -> list[RoomAnswer]:

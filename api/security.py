@@ -24,8 +24,13 @@ from bidwitness.errors import Forbidden, TooLarge
 logger = logging.getLogger(__name__)
 
 COOKIE = "bidwitness_login"
+# Neither opens anything: the password was right; this browser was signed in with before.
+HALF_COOKIE = "bidwitness_half"
+DEVICE_COOKIE = "bidwitness_device"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 BODY_SECONDS = 30
+# `no-store` says it all; a shared cache that knows only HTTP/1.0-like rules still heeds `private`.
+NOT_KEPT = "private, no-store"
 # What a Host header may hold before it is repeated in an answer.
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?")
 _DEFAULT_PORT = {"http": ":80", "https": ":443"}
@@ -151,7 +156,7 @@ def policy(front: Front) -> str:
 def security_headers(front: Front) -> dict[str, str]:
     """Give the headers that every answer carries unless its route chose otherwise. Pure."""
     headers = {
-        "Cache-Control": "no-store",
+        "Cache-Control": NOT_KEPT,
         "Content-Security-Policy": policy(front),
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",

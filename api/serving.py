@@ -10,7 +10,7 @@ from bidwitness.api.binding import address_of, check_binding, check_certificate,
 from bidwitness.clock import Clock, SystemClock
 from bidwitness.config import Settings
 from bidwitness.storage import people, places
-from bidwitness.storage.index.database import Database, open_database, upgrade
+from bidwitness.storage.index.database import Database, open_index, upgrade
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def run(settings: Settings) -> None:
     clock = SystemClock()
     listener = listen(settings.host, settings.port)
     try:
-        database = open_database(settings.database_url)
+        database = open_index(settings)
         upgrade(database)
         with database.write() as orm:
             places.ensure_site(orm, settings.site)

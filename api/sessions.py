@@ -17,7 +17,7 @@ from bidwitness.api.schemas import (
     cursor_of,
     place_of,
 )
-from bidwitness.api.seeing import READS_ALL, check_may_read_about
+from bidwitness.api.seeing import check_may_read_about
 from bidwitness.api.session_forms import (
     CancelBody,
     ChangeBody,
@@ -41,6 +41,7 @@ from bidwitness.errors import Forbidden, NotFound, TooMany
 from bidwitness.session import Verb, check_may
 from bidwitness.storage.footage import open_footage
 from bidwitness.storage.index.audit import leave_audit_entry
+from bidwitness.storage.knowing import known_sessions
 from bidwitness.storage.sessions.commands import Said, SessionCommands
 from bidwitness.storage.sessions.create import create_session
 from bidwitness.storage.sessions.verify import Verification, verify_session
@@ -66,13 +67,13 @@ def sessions(
 ) -> SessionPage:
     """Sessions, the latest planned first; ``q`` is a part of a project's code or name.
 
-    Supervisors and the system administrator see all, others those granted to them.
+    Everybody sees those within her scope, and those granted to her.
     """
-    known_to = None if user.roles & READS_ALL else user.id
-    wish = Wish(state=state, room_id=room_id, q=q, known_to=known_to)
     place = place_of(cursor, (int, str))
     after = (int(place[0]), str(place[1])) if place is not None else None
     with parts.database.read() as orm:
+        known = known_sessions(orm, user.id, parts.clock.utc_us())
+        wish = Wish(state=state, room_id=room_id, q=q, known=known)
         views, last = list_sessions(
             orm, parts.settings, parts.clock.utc_us(), wish, after=after, limit=limit
         )

@@ -7,6 +7,7 @@ from pydantic import Field
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness.api.deps import CurrentUser, Me, Parts, ThePartsOf
+from bidwitness.api.openapi import gives
 from bidwitness.api.play import TheViewer
 from bidwitness.api.schemas import Answer, Body, IdPath, IdText, Reason, Us
 from bidwitness.errors import DamageFound, Forbidden, NotFound
@@ -70,7 +71,7 @@ def snapshot(snapshot_id: IdPath, user: Me, parts: ThePartsOf) -> SnapshotAnswer
         return _answer(_own(orm, user, snapshot_id))
 
 
-@router.get("/{snapshot_id}/picture")
+@router.get("/{snapshot_id}/picture", response_class=Response, responses=gives("image/png"))
 def picture(snapshot_id: IdPath, user: Me, parts: ThePartsOf) -> Response:
     """The PNG, as long as it stands and a copy may still be had."""
     now = parts.clock.utc_us()

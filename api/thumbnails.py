@@ -7,6 +7,7 @@ from pydantic import Field
 from sqlalchemy import select
 
 from bidwitness.api.deps import CurrentUser, Me, Parts, ThePartsOf
+from bidwitness.api.openapi import gives
 from bidwitness.api.play import TheViewer
 from bidwitness.api.schemas import Answer, IdPath
 from bidwitness.claims import FOREVER
@@ -108,7 +109,11 @@ def thumbnails(
     )
 
 
-@router.get("/{playback}/{stream}/thumbnails/{sheet}.jpg")
+@router.get(
+    "/{playback}/{stream}/thumbnails/{sheet}.jpg",
+    response_class=Response,
+    responses=gives("image/jpeg"),
+)
 def sheet(
     playback: IdPath, stream: IdPath, sheet: IdPath, user: Me, parts: ThePartsOf, viewer: TheViewer
 ) -> Response:

@@ -1,4 +1,4 @@
-"""Users: made, listed, shut out and let in by the system administrator."""
+"""Users: made, listed, shut out and let in by the security administrator."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
-from bidwitness.api.deps import Admin, Parts, ThePartsOf
+from bidwitness.api.deps import Me, Parts, ThePartsOf
 from bidwitness.api.schemas import (
     DEFAULT_LIMIT,
     Answer,
@@ -21,8 +21,10 @@ from bidwitness.api.schemas import (
     place_of,
 )
 from bidwitness.errors import NotFound
+from bidwitness.rights import check_founding
 from bidwitness.storage import people
 from bidwitness.storage.index.models import User
+from bidwitness.storage.password_rule import check_password_rule
 from bidwitness.words import Role
 
 router = APIRouter(prefix="/users", tags=["users"])
@@ -65,6 +67,10 @@ class NewUserAnswer(UserAnswer):
     password: str | None
 
 
+class EndedAnswer(Answer):
+    ended: int
+
+
 class UserPage(Answer):
     items: list[UserAnswer]
     next_cursor: str | None
@@ -72,7 +78,7 @@ class UserPage(Answer):
 
 @router.get("")
 def users(
-    user: Admin, parts: ThePartsOf, cursor: CursorQuery = None, limit: LimitQuery = DEFAULT_LIMIT
+    user: Me, parts: ThePartsOf, cursor: CursorQuery = None, limit: LimitQuery = DEFAULT_LIMIT
 ) -> UserPage:
     """All users, by user name."""
     query = select(User).options(selectinload(User.roles)).order_by(User.username)
@@ -87,11 +93,12 @@ def users(
 
 
 @router.post("", status_code=201)
-def create(body: NewUser, user: Admin, parts: ThePartsOf) -> NewUserAnswer:
+def create(body: NewUser, user: Me, parts: ThePartsOf) -> NewUserAnswer:
     """Make a user, who must change the password at the first login."""
+    check_founding(user.roles, body.roles)
     made = None if body.password else people.new_password()
     password = made or (body.password.get_secret_value() if body.password else "")
-    hashed = _hash(parts, password, body.username)
+    hashed = _hash(parts, password, body.username, body.name)
     with parts.database.write() as orm:
         row = people.create_user(
             orm,
@@ -106,12 +113,12 @@ def create(body: NewUser, user: Admin, parts: ThePartsOf) -> NewUserAnswer:
 
 
 @router.patch("/{user_id}")
-def change(user_id: IdPath, body: UserChange, user: Admin, parts: ThePartsOf) -> UserAnswer:
+def change(user_id: IdPath, body: UserChange, user: Me, parts: ThePartsOf) -> UserAnswer:
     """Change name or roles, shut out or let in, or set a password that must be changed."""
     with parts.database.read() as orm:
-        username = _found(orm.get(User, user_id)).username
+        before = _found(orm.get(User, user_id))
     given = body.password.get_secret_value() if body.password else None
-    hashed = _hash(parts, given, username) if given else None
+    hashed = _hash(parts, given, before.username, body.name or before.name) if given else None
     now = parts.clock.utc_us()
     with parts.database.write() as orm:
         row = _found(orm.get(User, user_id))
@@ -126,8 +133,17 @@ def change(user_id: IdPath, body: UserChange, user: Admin, parts: ThePartsOf) ->
         return _answer(row)
 
 
-def _hash(parts: Parts, password: str, username: str) -> str:
-    people.check_password_rule(password, username)
+@router.post("/{user_id}/end-logins")
+def end_logins(user_id: IdPath, user: Me, parts: ThePartsOf) -> EndedAnswer:
+    """End all of a person's logins, whatever has been done with them."""
+    with parts.database.write() as orm:
+        row = _found(orm.get(User, user_id))
+        return EndedAnswer(ended=people.end_logins(orm, user.who, parts.clock.utc_us(), row))
+
+
+def _hash(parts: Parts, password: str, username: str, name: str | None) -> str:
+    least = parts.settings.password_min_length
+    check_password_rule(password, username, name=name, least=least)
     return parts.passwords.hash(password)
 
 

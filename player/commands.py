@@ -22,10 +22,10 @@ def clip(
     from bidwitness.player.session_clips import write_session_clips
     from bidwitness.storage.footage import open_footage
     from bidwitness.storage.index.audit import Who
-    from bidwitness.storage.index.database import open_database
+    from bidwitness.storage.index.database import open_index
 
     settings, clock = load_settings(), SystemClock()
-    database = open_database(settings.database_url)
+    database = open_index(settings)
     try:
         clips = write_session_clips(
             database, clock, open_footage(settings, clock), Who("command line"), session, out

@@ -22,7 +22,7 @@ from bidwitness.storage.evidence.canonical import parse
 from bidwitness.storage.evidence.package import MediaSource, Opener, PackageInfo, StreamSource
 from bidwitness.storage.evidence.records import SegmentFacts, check_record
 from bidwitness.storage.evidence.session_records import CloseFacts, HeadFacts, SupplementFacts
-from bidwitness.storage.evidence_report.registered import read_report, reports_of
+from bidwitness.storage.evidence_report.registered import objects_of, read_report, reports_of
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import (
     Claim,
@@ -37,7 +37,8 @@ from bidwitness.storage.index.models import (
 from bidwitness.storage.ledger.proving import log_files
 from bidwitness.storage.sessions.named import heads_of
 from bidwitness.storage.sights import StreamView, person_of
-from bidwitness.words import Action, Medium
+from bidwitness.storage.store import open_store
+from bidwitness.words import Action, CopyForm, Medium
 
 COPYING = (Action.COPY,)
 ALL_MEDIA = tuple(Medium)
@@ -54,6 +55,7 @@ class ExportWish:
     stream_ids: tuple[str, ...] = ()
     media: tuple[Medium, ...] = ALL_MEDIA
     grant_id: str | None = None
+    form: CopyForm = CopyForm.PACKAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def share_of(orm: Orm, user_id: str, wish: ExportWish, now: int) -> Share:
 
     Raises ``NotFound``, ``InvalidInput``, and ``Forbidden`` if nothing of it is hers to have.
     """
-    person = with_grant(person_of(orm, user_id), wish.grant_id)
+    person = with_grant(person_of(orm, user_id, now), wish.grant_id)
     window, claimed = claimed_window(orm, wish.session_id, wish.from_us, wish.to_us)
     unknown = set(wish.stream_ids) - set(claimed)
     if unknown:
@@ -109,14 +111,18 @@ def share_of(orm: Orm, user_id: str, wish: ExportWish, now: int) -> Share:
             streams.append(StreamShare(view, allowed))
     if not streams:
         raise Forbidden(f"No copy of this may be made for you: {refusal or 'nothing matches'}.")
-    return Share(window, tuple(streams), _grants(person, wish.session_id, now))
+    shared = frozenset(stream.view.stream_id for stream in streams)
+    return Share(window, tuple(streams), _grants(person, wish.session_id, shared, now))
 
 
-def _grants(person: Person, session_id: str, now: int) -> tuple[str, ...]:
+def _grants(person: Person, session_id: str, streams: frozenset[str], now: int) -> tuple[str, ...]:
     return tuple(
         grant.id
         for grant in person.grants
-        if grant.session_id == session_id and Action.COPY in grant.actions and grant.valid(now)
+        if grant.session_id == session_id
+        and Action.COPY in grant.actions
+        and grant.valid(now)
+        and (grant.stream_ids is None or grant.stream_ids & streams)
     )
 
 
@@ -181,10 +187,12 @@ class PackageSources:
             return {}
         with self._database.read() as orm:
             made = reports_of(orm, wish.session_id)
+            objects = {report.id: objects_of(orm, report.id) for report in made}
+        store = open_store(settings)
         files: dict[str, bytes] = {}
         for report in made:
             with suppress(NotFound, DamageFound):
-                document, facts = read_report(settings, report)
+                document, facts = read_report(settings, report, objects[report.id], store)
                 number = report.recipe["number"]
                 files |= {f"{number}.pdf": document, f"{number}.json": facts}
         return files

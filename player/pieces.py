@@ -56,10 +56,11 @@ _Key = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class EntryBytes:
-    """A cut entry, and a tag that names exactly these bytes."""
+    """A cut entry, a tag that names exactly these bytes, and the time that they show."""
 
     data: bytes
     etag: str
+    interval: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,9 @@ class Pieces:
         parts = [data[f.offset - offset : f.offset - offset + f.size] for f in wanted]
         # The bytes of a fragment never change, also not when its segment is closed.
         name = f"{scope.stream_id} {run} {run_seq} {track} {first} {last}"
-        return EntryBytes(b"".join(parts), f'"{hashlib.sha256(name.encode()).hexdigest()[:32]}"')
+        tag = f'"{hashlib.sha256(name.encode()).hexdigest()[:32]}"'
+        shows = Interval(wanted[0].from_us, max(wanted[-1].to_us, wanted[0].from_us + 1))
+        return EntryBytes(b"".join(parts), tag, shows)
 
     def init(self, scope: Scope, init_id: str) -> bytes:
         """Give the init of the scope's track alone. Raises ``NotFound``."""

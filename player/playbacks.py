@@ -12,10 +12,18 @@ from bidwitness.clock import Clock
 from bidwitness.errors import Forbidden, InvalidInput, NotFound
 from bidwitness.intervals import Interval
 from bidwitness.player.rights import Permission, claimed_by, permission
+from bidwitness.storage.grants import VIEWING_US, take_views
 from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.footage import MAX_SEGMENT_US
-from bidwitness.storage.index.models import Claim, Playback, PlaybackStream, Session, Track
+from bidwitness.storage.index.models import (
+    Claim,
+    GrantUse,
+    Playback,
+    PlaybackStream,
+    Session,
+    Track,
+)
 from bidwitness.storage.sights import StreamView, person_of, stream_views
 from bidwitness.words import Action, Medium
 
@@ -77,15 +85,17 @@ class Scope:
 def open_playback(database: Database, clock: Clock, who: Who, user_id: str, wish: Wish) -> Opened:
     """Open a viewing of what the person may see of her wish, and audit it, allowed or not.
 
-    Raises ``InvalidInput`` for a wish that cannot be, ``NotFound``, and ``Forbidden`` if nothing
-    of it is hers to see.
+    It takes a view of each grant that it needs and that has a number of them. Raises
+    ``InvalidInput`` for a wish that cannot be, ``NotFound``, and ``Forbidden`` if nothing of it is
+    hers to see.
     """
     _check(wish)
     now = clock.utc_us()
     with database.read() as orm:
-        person = with_grant(person_of(orm, user_id), wish.grant_id)
+        person = with_grant(person_of(orm, user_id, now), wish.grant_id)
         found = _find(orm, wish, now)
         streams, refusal = _permitted(person, found, now)
+        counted = _counted(person, found, now)
     facts: dict[str, object] = {
         "from_us": found.window.start,
         "to_us": None if found.window.end == FOREVER else found.window.end,
@@ -101,7 +111,10 @@ def open_playback(database: Database, clock: Clock, who: Who, user_id: str, wish
     with database.write() as orm:
         orm.add(row)
         orm.flush()
+        take_views(orm, counted, row.id, now)
         facts |= {"playback": row.id, "streams": {s.view.stream_id: s.media for s in streams}}
+        if counted:
+            facts["views_of"] = list(counted)
         leave_audit_entry(orm, who, "playback.open", subject, now, facts=facts)
     return Opened(row.id, wish.session_id, row.from_us, row.to_us, streams)
 
@@ -227,6 +240,26 @@ def _permitted(person: Person, found: _Found, now: int) -> tuple[tuple[OpenedStr
     return tuple(streams), refusal
 
 
+def _counted(person: Person, found: _Found, now: int) -> tuple[str, ...]:
+    """Name the grants with a number of viewings without which less could be seen."""
+    needed: list[str] = []
+    for grant in [one for one in person.grants if one.views is not None and not one.spent]:
+        without = replace(person, grants=tuple(one for one in person.grants if one != grant))
+        if _spans(without, found, now) == _spans(person, found, now):
+            person = without
+        else:
+            needed.append(grant.id)
+    return tuple(needed)
+
+
+def _spans(person: Person, found: _Found, now: int) -> list[tuple[Interval, ...]]:
+    return [
+        permission_of(person, medium, view, found.window, found.session_id, now).spans
+        for view in found.views
+        for medium in view.media
+    ]
+
+
 def _row(
     wish: Wish, user_id: str, found: _Found, streams: Iterable[OpenedStream], now: int
 ) -> Playback:
@@ -255,6 +288,21 @@ def with_grant(person: Person, grant_id: str | None) -> Person:
     return replace(person, grants=chosen)
 
 
+def _in_viewing(orm: Orm, person: Person, row: Playback, now_us: int) -> Person:
+    """Leave a person, of the grants that have a number of viewings, those that this one was
+    counted for, as long as a viewing lasts."""
+    if all(grant.views is None for grant in person.grants):
+        return person
+    counted = set(orm.scalars(select(GrantUse.grant_id).where(GrantUse.playback_id == row.id)))
+    if now_us >= row.opened_us + VIEWING_US:
+        counted = set()
+    grants = tuple(
+        grant if grant.views is None else replace(grant, spent=grant.id not in counted)
+        for grant in person.grants
+    )
+    return replace(person, grants=grants)
+
+
 def recheck(
     orm: Orm, playback_id: str, user_id: str, stream_id: str, medium: Medium, now_us: int
 ) -> Scope:
@@ -270,7 +318,8 @@ def recheck(
         if medium is Medium.PICTURE and _sound_alone(orm, playback_id, stream_id):
             raise NotFound("This stream has sound alone: there is no picture of it.")
         raise NotFound("The playback does not hold this.")
-    person = with_grant(person_of(orm, user_id), row.grant_id)
+    person = with_grant(person_of(orm, user_id, now_us), row.grant_id)
+    person = _in_viewing(orm, person, row, now_us)
     window = Interval(row.from_us, FOREVER if row.to_us is None else row.to_us)
     view = view_of(orm, stream_id, window)
     allowed = permission_of(person, medium, view, window, row.session_id, now_us)

@@ -51,7 +51,9 @@ def permission(
     for part in _parts(union(wanted), view.concerns, who.grants):
         context = view.context(part)
         verdicts = [may(who, medium, action, context, now_us) for action in wishes]
-        verdict = next((v for v in verdicts if v.allowed), verdicts[-1])
+        # Of refusals the one that says most: that there is no such row is said of any other action.
+        said = (v for v in verdicts if v.ground != Ground.NO_RULE)
+        verdict = next((v for v in verdicts if v.allowed), next(said, verdicts[-1]))
         protected = protected or verdict.protected
         if verdict.allowed:
             spans.append(part)

@@ -55,9 +55,9 @@ def write_session_clips(
         chosen = select_stream(
             database, tables, view.stream_id, window, dict.fromkeys(view.media, shown)
         )
-        name = _file_name(view.camera)
+        name = file_name(view.camera)
         if name in taken:
-            name = _file_name(f"{view.room} {view.camera}")
+            name = file_name(f"{view.room} {view.camera}")
         taken.add(name)
         report = write_clip(footage, chosen, init_reader(database), folder / f"{name}.mp4")
         clips.append(CameraClip(view.camera, view.room, report))
@@ -101,6 +101,6 @@ def init_reader(database: Database) -> Callable[[str], bytes]:
     return read
 
 
-def _file_name(text: str) -> str:
+def file_name(text: str) -> str:
     """Give a name that every file system can hold, in the camera's own script."""
     return re.sub(r"[^\w.\- ]+", "_", text).strip(" .")[:100] or "camera"

@@ -17,8 +17,9 @@ from bidwitness.player.playbacks import Scope, permission_of, recheck, view_of, 
 from bidwitness.player.still import Order
 from bidwitness.storage.derivatives import SNAPSHOT
 from bidwitness.storage.index.audit import Who, leave_audit_entry
-from bidwitness.storage.index.models import Derivative, Playback, RegisterEntry
+from bidwitness.storage.index.models import Derivative, Playback
 from bidwitness.storage.media.boxes import read_samples
+from bidwitness.storage.register import enter_copy
 from bidwitness.storage.sights import StreamView, person_of
 from bidwitness.words import Action, Medium
 
@@ -70,7 +71,7 @@ def allowed(orm: Orm, user_id: str, wish: SnapshotWish, now_us: int) -> Allowed:
     """
     scope = recheck(orm, wish.playback_id, user_id, wish.stream_id, Medium.PICTURE, now_us)
     playback = orm.get_one(Playback, wish.playback_id)
-    person = with_grant(person_of(orm, user_id), playback.grant_id)
+    person = with_grant(person_of(orm, user_id, now_us), playback.grant_id)
     view = view_of(orm, wish.stream_id, scope.window)
     instant = Interval(wish.at_us, wish.at_us + 1)
     if not scope.window.overlaps(instant):
@@ -95,6 +96,7 @@ def allowed(orm: Orm, user_id: str, wish: SnapshotWish, now_us: int) -> Allowed:
         and grant.session_id in present
         and Action.COPY in grant.actions
         and Medium.PICTURE in grant.media
+        and (grant.stream_ids is None or wish.stream_id in grant.stream_ids)
     )
     narrowed = Scope(
         *(scope.playback_id, scope.stream_id, scope.medium, scope.window, scope.until_us),
@@ -268,14 +270,15 @@ def enter(
     view = right.view
     content = f"截图 {view.room} {view.camera} {view.role.zh} {frame['at']}"
     for grant_id in right.grants:
-        orm.add(
-            RegisterEntry(
-                grant_id=grant_id,
-                at_us=now,
-                person=provenance["made_for"]["name"],
-                content=content,
-                reason=wish.reason,
-            )
+        enter_copy(
+            orm,
+            who,
+            now,
+            grant_id,
+            person=provenance["made_for"]["name"],
+            content=content,
+            reason=wish.reason,
+            facts={"copy": row.id, "files": [{"name": name, "bytes": len(png), "sha256": digest}]},
         )
     facts = {"snapshot": row.id, "at": frame["from_us"], "sha256": digest}
     leave_audit_entry(
@@ -300,7 +303,7 @@ def may_still_have(orm: Orm, user_id: str, row: Derivative, now_us: int) -> bool
     assert row.stream_id is not None and row.from_us is not None and row.to_us is not None
     shown = Interval(row.from_us, row.to_us)
     view = view_of(orm, row.stream_id, shown)
-    person = person_of(orm, user_id)
+    person = person_of(orm, user_id, now_us)
     found = permission_of(person, Medium.PICTURE, view, shown, row.session_id, now_us, COPYING)
     return any(span.contains(shown.start) for span in found.spans) and not any(
         other.overlaps(shown) for other in found.others

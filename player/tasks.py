@@ -1,6 +1,8 @@
 """The jobs of this folder."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete, select
@@ -25,13 +27,17 @@ from bidwitness.player.thumbnails import (
     step_us,
     write_sheet,
 )
-from bidwitness.storage.derivatives import THUMBNAILS
-from bidwitness.storage.evidence.package import Package, write_package
+from bidwitness.player.watermarked import FilmMaker, Recipient
+from bidwitness.storage.derivatives import THUMBNAILS, WATERMARKED
+from bidwitness.storage.evidence.canonical import JsonValue
+from bidwitness.storage.evidence.package import write_package
 from bidwitness.storage.footage import open_footage
 from bidwitness.storage.index.audit import Who, leave_audit_entry
-from bidwitness.storage.index.models import Derivative, RegisterEntry, User
+from bidwitness.storage.index.models import Derivative, User
 from bidwitness.storage.jobs import JobRun, job_kind
-from bidwitness.words import Medium
+from bidwitness.storage.register import enter_copy
+from bidwitness.storage.sights import person_of
+from bidwitness.words import CopyForm, Medium
 
 EXPORT = "export"
 # A package is to be fetched soon: it is a copy outside of everything that guards the footage.
@@ -48,9 +54,11 @@ def export(run: JobRun) -> Mapping[str, object]:
     with run.database.read() as orm:
         share = share_of(orm, user_id, wish, now)
         info = package_info(orm, run.settings, wish, now)
-    sources = PackageSources(run.database, open_footage(run.settings, run.clock))
     target = export_path(run.settings, run.id)
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if wish.form is CopyForm.WATERMARKED:
+        return _watermarked(run, wish, share, target, now)
+    sources = PackageSources(run.database, open_footage(run.settings, run.clock))
     package = write_package(
         target,
         info,
@@ -61,13 +69,50 @@ def export(run: JobRun) -> Mapping[str, object]:
         on_bytes=_Progress(run, sources.size_of(wish.session_id, share)),
     )
     run.check()
+    names = tuple(f"{s.view.room} {s.view.camera} {s.view.role.zh}" for s in share.streams)
+    kept = Kept(wish, share, package.path, package.sha256, names, {"package": "bagit-1"})
     with run.database.write() as orm:
-        derivative = _keep(orm, run, user_id, wish, share, package, now)
+        derivative = _keep(orm, run, user_id, kept, now)
         return {
             "derivative": derivative.id,
             "bytes": derivative.bytes,
             "sha256": derivative.sha256,
             "files": package.payload_files,
+        }
+
+
+def _watermarked(
+    run: JobRun, wish: ExportWish, share: Share, target: Path, now: int
+) -> Mapping[str, object]:
+    """Write the films that say whose they are, with what they were made from."""
+    user_id = str(run.payload["user_id"])
+    with run.database.read() as orm:
+        user = orm.get_one(User, user_id)
+        recipient = Recipient(
+            id=run.id,
+            name=user.name,
+            username=user.username,
+            department=person_of(orm, user_id, now).department,
+            address=str(run.payload.get("address") or ""),
+            at_us=now,
+            session=wish.session_id,
+            grants=share.grants,
+            reason=wish.reason,
+        )
+    footage = open_footage(run.settings, run.clock)
+    folder = target.with_suffix(".work")
+    made = FilmMaker(run.database, footage, folder, recipient, run.progress).make(share, target)
+    run.check()
+    films = made.record["files"]
+    names = tuple(f"{film['room']} {film['camera']} {film['role'].zh}" for film in films)
+    kept = Kept(wish, share, made.path, made.sha256, names, {"record": made.record})
+    with run.database.write() as orm:
+        derivative = _keep(orm, run, user_id, kept, now)
+        return {
+            "derivative": derivative.id,
+            "bytes": derivative.bytes,
+            "sha256": derivative.sha256,
+            "files": len(made.record["files"]),
         }
 
 
@@ -121,6 +166,7 @@ def wish_of(payload: Mapping[str, Any]) -> ExportWish:
         stream_ids=tuple(payload["stream_ids"]),
         media=tuple(Medium(medium) for medium in payload["media"]),
         grant_id=payload["grant_id"],
+        form=CopyForm(payload.get("form", CopyForm.PACKAGE)),
     )
 
 
@@ -138,43 +184,61 @@ class _Progress:
             self._run.progress(min(self._done, self._total), self._total)
 
 
-def _keep(
-    orm: Orm,
-    run: JobRun,
-    user_id: str,
-    wish: ExportWish,
-    share: Share,
-    package: Package,
-    now: int,
-) -> Derivative:
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A copy as it was written. ``recipe``: what is kept of how it was made."""
+
+    wish: ExportWish
+    share: Share
+    path: Path
+    sha256: str
+    # What is handed out, in words.
+    names: tuple[str, ...]
+    recipe: Mapping[str, object]
+
+    def as_file(self) -> dict[str, JsonValue]:
+        """Name it as the register does."""
+        return {
+            "name": self.path.name,
+            "bytes": self.path.stat().st_size,
+            "sha256": self.sha256,
+        }
+
+
+def _keep(orm: Orm, run: JobRun, user_id: str, kept: Kept, now: int) -> Derivative:
     """Write the row of the copy, the register's entries and the audit entry, once a job."""
+    wish, share = kept.wish, kept.share
     present = orm.scalars(select(Derivative).where(Derivative.job_id == run.id)).first()
     derivative = present or Derivative(job_id=run.id, made_us=now, made_by=run.by)
     spans = {stream.view.stream_id: stream.spans() for stream in share.streams}
-    derivative.kind = EXPORT
+    marked = wish.form is CopyForm.WATERMARKED
+    derivative.kind = WATERMARKED if marked else EXPORT
     derivative.session_id = wish.session_id
     derivative.from_us, derivative.to_us = share.window.start, share.window.end
-    derivative.recipe = {"package": "bagit-1", "spans": spans}
-    derivative.path = package.path.name
-    derivative.bytes = package.path.stat().st_size
-    derivative.sha256 = package.sha256
+    derivative.recipe = {**kept.recipe, "spans": spans}
+    derivative.path = kept.path.name
+    derivative.bytes = kept.path.stat().st_size
+    derivative.sha256 = kept.sha256
     derivative.expires_us = now + EXPIRY_US
     derivative.grant_id = wish.grant_id or (share.grants[0] if share.grants else None)
     if present is not None:
         return present
     orm.add(derivative)
-    content = ", ".join(f"{s.view.room} {s.view.camera} {s.view.role.zh}" for s in share.streams)
-    for grant_id in share.grants:
-        orm.add(
-            RegisterEntry(
-                grant_id=grant_id,
-                at_us=now,
-                person=run.by,
-                content=content[:4000],
-                reason=wish.reason,
-            )
-        )
+    orm.flush()
     user = orm.get_one(User, user_id)
+    content = ", ".join(kept.names)
+    content = f"{wish.form.zh} {run.id}: {content}" if marked else content
+    for grant_id in share.grants:
+        enter_copy(
+            orm,
+            Who(user.username, user.id),
+            now,
+            grant_id,
+            person=user.name,
+            content=content,
+            reason=wish.reason,
+            facts={"copy": derivative.id, "files": [kept.as_file()]},
+        )
     leave_audit_entry(
         orm,
         Who(user.username, user.id),
@@ -182,6 +246,6 @@ def _keep(
         f"session:{wish.session_id}",
         now,
         reason=wish.reason,
-        facts={"job": run.id, "sha256": package.sha256, "spans": spans},
+        facts={"job": run.id, "form": wish.form, "sha256": kept.sha256, "spans": spans},
     )
     return derivative

@@ -159,14 +159,31 @@ def _ranges(runs: Iterable[tuple[Interval, str]], claims: Sequence[Interval]) ->
 
 
 def _together(missing: Mapping[Medium, list[tuple[Interval, GapCause]]]) -> list[LaneGap]:
-    """Say once what is missing of every medium for the same cause."""
-    every = [set(gaps) for gaps in missing.values()]
-    common = set.intersection(*every) if len(every) > 1 else set()
-    out = [LaneGap(interval, cause, None) for interval, cause in common]
-    for medium, gaps in missing.items():
-        alone = medium if len(missing) > 1 else None
-        out += [LaneGap(i, cause, alone) for i, cause in gaps if (i, cause) not in common]
+    """Say once what is missing of every medium for the same cause.
+
+    Media of one loss begin and end a little apart: within ``JOIN_US`` it is one gap, the longest.
+    """
+    if len(missing) == 1:
+        (gaps,) = missing.values()
+        return [LaneGap(interval, cause, None) for interval, cause in gaps]
+    left = {medium: list(gaps) for medium, gaps in missing.items()}
+    out: list[LaneGap] = []
+    for gap in next(iter(missing.values()), []):
+        same = {m: next((g for g in gaps if _is_one(gap, g)), None) for m, gaps in left.items()}
+        ends = [found for found in same.values() if found is not None]
+        if len(ends) == len(left):
+            for medium, found in same.items():
+                left[medium] = [other for other in left[medium] if other != found]
+            out.append(LaneGap(union(interval for interval, _ in ends)[0], gap[1], None))
+    for medium, gaps in left.items():
+        out += [LaneGap(interval, cause, medium) for interval, cause in gaps]
     return sorted(out, key=lambda gap: (gap.interval, gap.medium or ""))
+
+
+def _is_one(gap: tuple[Interval, GapCause], other: tuple[Interval, GapCause]) -> bool:
+    (a, cause), (b, other_cause) = gap, other
+    near = abs(a.start - b.start) <= JOIN_US and abs(a.end - b.end) <= JOIN_US
+    return cause == other_cause and near and a.overlaps(b)
 
 
 def session_timeline(

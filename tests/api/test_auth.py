@@ -30,6 +30,10 @@ def test_a_login_is_a_strict_cookie_and_ends_by_logout(api_on_both: RunningApi) 
             "name": "wang",
             "roles": ["supervisor"],
             "must_change_password": False,
+            "must_enrol": False,
+            # What the watermark says beside her name: the roster's department, and where she sits.
+            "department": "test",
+            "address": "127.0.0.1",
         }
         cookie = answer.headers["set-cookie"].lower()
         assert "httponly" in cookie and "samesite=strict" in cookie and "path=/" in cookie

@@ -96,6 +96,8 @@ def test_users_are_added_by_command(tmp_path: Path) -> None:
     assert (first.returncode, first.stdout) == (0, "")
     reset = bidwitness(tmp_path, "user", "password", "li")
     assert reset.returncode == 0 and reset.stdout.startswith("li: ")
+    locked_out = bidwitness(tmp_path, "user", "password", "li", "--drop-factors")
+    assert locked_out.returncode == 0 and locked_out.stdout.startswith("li: ")
 
 
 def test_what_it_refuses_to_listen_on_is_one_clear_message(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_what_it_says(sealed: Sealed) -> None:
 
 def test_asked_for_again_it_gets_a_new_number(api: RunningApi, sealed: Sealed) -> None:
     address = f"/api/v1/sessions/{sealed.id}/evidence-reports"
-    with api.as_user("chief", Role.SYSTEM_ADMIN) as client:
+    with api.as_user("chief", Role.ARCHIVIST) as client:
         problem_of(client.post(address), 409, "conflict")
         signed_and_logged(sealed)
         first = made_after_the_seal(sealed)
@@ -99,10 +99,22 @@ def test_asked_for_again_it_gets_a_new_number(api: RunningApi, sealed: Sealed) -
         assert answer.headers["content-type"] == "application/pdf"
         assert numbers[1] in answer.headers["content-disposition"]
         assert answer.content == read_report(api.parts.settings, newest(sealed))[0]
+    told = audited(api)
+    done = ["fetch", "made", "made", "request"]
+    assert sorted(action for action, allowed, _ in told if allowed) == done
+    # The one that was asked for too early.
+    assert [(a, reason[:25]) for a, allowed, reason in told if not allowed] == [
+        ("request", "The session is not sealed")
+    ]
+
+
+def audited(api: RunningApi) -> list[tuple[str, bool, str]]:
     with api.database.read() as orm:
-        query = select(AuditEntry.action).where(AuditEntry.action.startswith("evidence_report."))
-        actions = list(orm.scalars(query))
-    assert sorted(actions) == [f"evidence_report.{a}" for a in ("fetch", "made", "made", "request")]
+        query = select(AuditEntry).where(AuditEntry.action.startswith("evidence_report."))
+        return [
+            (row.action.rpartition(".")[2], row.allowed, row.reason or "")
+            for row in orm.scalars(query.order_by(AuditEntry.id))
+        ]
 
 
 def test_who_may_have_it(api: RunningApi, sealed: Sealed) -> None:
@@ -119,6 +131,8 @@ def test_who_may_have_it(api: RunningApi, sealed: Sealed) -> None:
         problem_of(client.get(f"{address}/{'a' * 16}/document"), 404, "not-found")
     with api.client() as nobody:
         problem_of(nobody.get(address), 401, "unauthenticated")
+    refused = [action for action, allowed, _ in audited(api) if not allowed]
+    assert refused == ["fetch", "request"]
 
 
 def test_a_report_that_was_changed_is_not_handed_out(api: RunningApi, sealed: Sealed) -> None:

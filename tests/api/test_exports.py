@@ -343,6 +343,10 @@ def test_the_log_is_there_for_everybody_to_read(sealed: Sealed) -> None:
         for nothing in ("2024/checkpoint", "..%2F/checkpoint", "2023/tile/0/001", "2023/.lock"):
             problem_of(client.get(f"/log/{nothing}"), 404, "not-found")
         assert client.get("/log/2023/tile/..%2f..%2f..%2fkeys/recorder.key").status_code == 404
+        # Also under the name that a shard has after a restore.
+        log = sealed.api.parts.settings.log
+        shutil.copytree(log / "2023", log / "2023-1114221320")
+        assert client.get("/log/2023-1114221320/checkpoint").content == answer.content
         assert client.put("/log/2023/checkpoint", content=b"x").status_code in (403, 404, 405)
 
 

@@ -18,7 +18,6 @@ from support.database import empty_database
 
 from bidwitness.storage.index.database import open_database, upgrade
 from bidwitness.storage.index.models import Stream
-from bidwitness.words import Role
 
 WORDS = st.sampled_from(
     ["", "a" * 16, "rtsp://h/x", "\x00", "\ud800", "𝄞", "a" * 5000, "system_admin", "evaluation"]
@@ -119,7 +118,7 @@ def target(
             session = factories.a_session(orm, clock, api.parts.settings, booking)
             streams = orm.scalars(select(Stream.id)).all()
             ids = [session.id, room.id, room.site_id, *streams]
-        client = stack.enter_context(api.as_user("root", Role.SYSTEM_ADMIN))
+        client = stack.enter_context(api.as_staff())
         yield Target(api, client, ids)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,10 +23,14 @@ from websockets.sync.client import ClientConnection, connect
 from bidwitness.api import live as live_route
 from bidwitness.config import load_settings
 from bidwitness.recorder.live_mux import BASE_S
+from bidwitness.rights import Scope
+from bidwitness.storage import people
+from bidwitness.storage.index.audit import Who
 from bidwitness.storage.index.database import Database
-from bidwitness.storage.index.models import AuditEntry, Session, User
+from bidwitness.storage.index.models import AuditEntry, Roster, Session, Shift, User
 from bidwitness.storage.media.boxes import read_fragment
-from bidwitness.words import Role, SessionState
+from bidwitness.storage.rights import make_scope
+from bidwitness.words import ProjectCategory, Role, SessionState
 
 
 @pytest.fixture
@@ -174,6 +179,70 @@ def test_it_ends_when_the_right_does(api: RunningApi, scene: Scene, camera: TapC
         assert time.monotonic() - begun < 5
     wait_until(lambda: bool(entries(api, "live.stop")), 10, "the end to be noted")
     assert entries(api, "live.stop")[0].facts["why"] == "forbidden"
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("lost", ["roster", "role", "scope", "shift"])
+def test_it_ends_whatever_the_right_hung_on(
+    api: RunningApi, scene: Scene, camera: TapCamera, lost: str
+) -> None:
+    scene.session(0, None, state=SessionState.RECORDING)
+    with watching(api, scene.stream, "guard", Role.SUPERVISOR) as viewer:
+        assert "codecs" in said(viewer)
+        lose(api, lost)
+        ended_with(viewer, 4403)
+    wait_until(lambda: bool(entries(api, "live.stop")), 10, "the end to be noted")
+
+
+def lose(api: RunningApi, what: str) -> None:
+    with api.database.write() as orm:
+        user = orm.scalars(select(User).where(User.username == "guard")).one()
+        match what:
+            case "roster":
+                orm.scalars(select(Roster)).one().ended_us = 1
+            case "role":
+                people.set_roles(orm, Who("test"), 1, user, [Role.DIRECTOR])
+            case "scope":
+                land = Scope(category=ProjectCategory.LAND)
+                make_scope(orm, Who("test"), 1, user.id, Role.SUPERVISOR, land, "moved")
+            case "shift":
+                orm.scalars(select(Shift)).one().until_us = 1
+
+
+def test_nothing_is_sent_while_nobody_answers_whether_it_may_be(
+    api: RunningApi, scene: Scene, camera: TapCamera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The question hangs: what was allowed a while ago is not allowed for ever."""
+    monkeypatch.setattr(live_route, "RECHECK_S", 0.1)
+    monkeypatch.setattr(live_route, "GRACE_S", 0.3)
+    scene.session(0, None, state=SessionState.RECORDING)
+    answered, asked = threading.Event(), threading.Event()
+    check = live_route.Sight.check
+
+    def hang(sight: live_route.Sight) -> None:
+        asked.set()
+        answered.wait(20)
+        check(sight)
+
+    with watching(api, scene.stream, "guard", Role.SUPERVISOR) as viewer:
+        assert "codecs" in said(viewer)
+        monkeypatch.setattr(live_route.Sight, "check", hang)
+        asked.wait(10)
+
+        def silent() -> bool:
+            camera.send(1)
+            try:
+                viewer.recv(timeout=0.4)
+            except TimeoutError:
+                return True
+            return False
+
+        try:
+            wait_until(silent, 10, "the bytes to stop")
+        finally:
+            answered.set()
+        # With the answer they go on.
+        wait_until(lambda: not silent(), 10, "the bytes to go on")
 
 
 @pytest.mark.usefixtures("often")

@@ -43,6 +43,9 @@ def test_files_shell_and_nothing_else(static: Path, tmp_path: Path) -> None:
         assert client.get("/mark.svg").headers["content-type"] == "image/svg+xml"
         problem_of(client.get("/assets/gone.js"), 404, "not-found")
         problem_of(client.get("/api/v1/x"), 404, "not-found")
+        # No file system has names that long.
+        assert client.get("/etc/" + "a" * 5000).text == "<p>shell</p>"
+        problem_of(client.get("/assets/" + "a" * 5000), 404, "not-found")
         for path in (
             "/../secret",
             "/%2e%2e/secret",

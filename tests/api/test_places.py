@@ -37,7 +37,7 @@ def camera_body(room: str, **more: object) -> dict[str, object]:
 
 
 def test_rooms_are_made_listed_renamed_and_audited(api_on_both: RunningApi) -> None:
-    with api_on_both.as_user("root", Role.SYSTEM_ADMIN) as client:
+    with api_on_both.as_staff() as client:
         first, second = a_room(client, "b"), a_room(client, "a", "opening")
         problem_of(
             client.post("/api/v1/rooms", json={"name": "a", "kind": "duty"}), 409, "conflict"
@@ -70,7 +70,7 @@ def test_a_camera_comes_and_goes_and_its_password_never_comes_back(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     answers = []
-    with api_on_both.as_user("root", Role.SYSTEM_ADMIN) as client:
+    with api_on_both.as_staff() as client:
         room = a_room(client)
         answers.append(client.post("/api/v1/cameras", json=camera_body(room)))
         camera = answers[0].json()
@@ -115,7 +115,7 @@ def test_a_camera_comes_and_goes_and_its_password_never_comes_back(
 def test_a_new_place_forgets_the_password(
     api: RunningApi, change: dict[str, str], kept: bool
 ) -> None:
-    with api.as_user("root", Role.SYSTEM_ADMIN) as client:
+    with api.as_staff() as client:
         camera = client.post("/api/v1/cameras", json=camera_body(a_room(client))).json()
         answer = client.patch(f"/api/v1/cameras/{camera['id']}", json=change)
         assert answer.status_code == 200, answer.text
@@ -127,7 +127,7 @@ def test_what_is_risky_is_allowed_for_one_camera_at_one_place(api: RunningApi) -
         said = answer.json()
         return said["basic_in_clear"], said["unproven_certificate"]
 
-    with api.as_user("root", Role.SYSTEM_ADMIN) as client:
+    with api.as_staff() as client:
         created = client.post("/api/v1/cameras", json=camera_body(a_room(client)))
         assert allowed(created) == (False, False)
         at = f"/api/v1/cameras/{created.json()['id']}"
@@ -147,7 +147,7 @@ def test_what_is_risky_is_allowed_for_one_camera_at_one_place(api: RunningApi) -
 
 def test_sending_everything_again_changes_nothing(api: RunningApi) -> None:
     """The recorder must not connect anew because a form was saved."""
-    with api.as_user("root", Role.SYSTEM_ADMIN) as client:
+    with api.as_staff() as client:
         body = camera_body(a_room(client))
         camera = client.post("/api/v1/cameras", json=body).json()
         with api.database.read() as orm:
@@ -185,7 +185,7 @@ def test_sending_everything_again_changes_nothing(api: RunningApi) -> None:
 def test_what_is_wrong_with_a_camera_is_named(
     api: RunningApi, change: dict[str, object], field: str
 ) -> None:
-    with api.as_user("root", Role.SYSTEM_ADMIN) as client:
+    with api.as_staff() as client:
         answer = client.post("/api/v1/cameras", json=camera_body(a_room(client), **change))
         assert field in problem_of(answer, 422, "invalid-input")["fields"]
     with api.database.read() as orm:
@@ -193,7 +193,7 @@ def test_what_is_wrong_with_a_camera_is_named(
 
 
 def test_a_rest_room_takes_no_camera_and_none_becomes_one(api: RunningApi) -> None:
-    with api.as_user("root", Role.SYSTEM_ADMIN) as client:
+    with api.as_staff() as client:
         rest, room = a_room(client, "休息", "rest"), a_room(client)
         answer = client.post("/api/v1/cameras", json=camera_body(rest))
         assert "room_id" in problem_of(answer, 422, "invalid-input")["fields"]
@@ -217,7 +217,7 @@ def test_nothing_stops_a_pull_while_a_session_is_due(api: RunningApi, clock: Fak
         booking = factories.booked(room, now + 60_000_000, now + 3_600_000_000)
         factories.a_session(orm, clock, api.parts.settings, booking)
     at = f"/api/v1/cameras/{camera_id}"
-    with api.as_user("root", Role.SYSTEM_ADMIN) as client:
+    with api.as_staff() as client:
         problem_of(client.patch(at, json={"enabled": False}), 409, "conflict")
         problem_of(client.delete(at), 409, "conflict")
         problem_of(client.patch(at, json={"room_id": other_id}), 409, "conflict")
@@ -229,7 +229,7 @@ def test_nothing_stops_a_pull_while_a_session_is_due(api: RunningApi, clock: Fak
 
 
 def test_a_camera_with_footage_stays_in_its_room(api: RunningApi) -> None:
-    with api.as_user("root", Role.SYSTEM_ADMIN) as client:
+    with api.as_staff() as client:
         room, other = a_room(client), a_room(client, "other")
         camera = client.post("/api/v1/cameras", json=camera_body(room)).json()
         at = f"/api/v1/cameras/{camera['id']}"
@@ -242,7 +242,7 @@ def test_a_camera_with_footage_stays_in_its_room(api: RunningApi) -> None:
 
 def test_health_says_when_nobody_vouches_for_it(api: RunningApi, clock: FakeClock) -> None:
     now = clock.utc_us()
-    with api.as_user("root", Role.SYSTEM_ADMIN) as client:
+    with api.as_staff() as client:
         camera = client.post("/api/v1/cameras", json=camera_body(a_room(client))).json()
         stream = camera["streams"][0]
         assert stream["health"] is None
@@ -282,7 +282,7 @@ def test_health_says_when_nobody_vouches_for_it(api: RunningApi, clock: FakeCloc
 
 
 def test_who_sees_what_of_the_places(api: RunningApi) -> None:
-    with api.as_user("root", Role.SYSTEM_ADMIN) as client:
+    with api.as_staff() as client:
         client.post("/api/v1/cameras", json=camera_body(a_room(client)))
     with api.as_user("eye", Role.SUPERVISOR) as client:
         (room,) = client.get("/api/v1/rooms").json()["items"]
@@ -299,7 +299,7 @@ def test_who_sees_what_of_the_places(api: RunningApi) -> None:
 
 
 def test_recording_for_sessions_only_wants_a_reason_and_is_audited(api: RunningApi) -> None:
-    with api.as_user("root", Role.SYSTEM_ADMIN) as client:
+    with api.as_staff() as client:
         room = a_room(client)
         created = client.post("/api/v1/cameras", json=camera_body(room)).json()
         assert (created["mode"], created["mode_reason"]) == ("continuous", None)

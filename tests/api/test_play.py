@@ -359,10 +359,10 @@ def test_playlists_are_sent_small(api: RunningApi, scene: Scene) -> None:
     with auditor(api, scene, session) as watcher:
         answer = watcher.get(scene.stream, "index.m3u8")
         assert answer.headers["content-encoding"] == "gzip"
-        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["cache-control"] == "private, no-store"
         assert int(answer.headers["content-length"]) < len(answer.text) / 3
         entry = watcher.get(scene.stream, watcher.playlist(scene.stream).entries[1].address)
-        assert entry.headers["cache-control"] == "no-store"
+        assert entry.headers["cache-control"] == "private, no-store"
         assert entry.headers["etag"]
 
 

@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 
 from bidwitness.api.app import create_app
 from bidwitness.api.deps import Me
-from bidwitness.api.limits import BY_USER, MAX_KEYS, LoginLimiter
+from bidwitness.api.limits import BY_USER, MAX_KEYS, LoginLimiter, Origin
 from bidwitness.api.security import Front, front_of, host_fault, origin_fault, policy
 from bidwitness.errors import Conflict, TooMany
 from bidwitness.storage.index.database import Database
@@ -169,7 +169,7 @@ def test_pages_and_answers_carry_the_headers(api: RunningApi) -> None:
             assert "frame-ancestors 'none'" in csp and "script-src 'self';" in csp
             assert "media-src 'self' blob:" in csp and f"ws://{api.base[7:]}" in csp
             if path != "/":
-                assert headers["cache-control"] == "no-store", path
+                assert headers["cache-control"] == "private, no-store", path
 
 
 def test_a_host_that_is_none_gets_into_no_header() -> None:
@@ -220,13 +220,13 @@ def test_limits_end_by_themselves_and_take_bounded_memory() -> None:
     clock = FakeClock()
     limiter = LoginLimiter(clock)
     for number in range(BY_USER.failures):
-        limiter.failed(f"10.0.{number}.1", "Wang")
+        limiter.failed(Origin(f"10.0.{number}.1"), "Wang")
     with pytest.raises(TooMany) as caught:
-        limiter.check("192.0.2.1", "wang")
+        limiter.check(Origin("192.0.2.1"), "wang")
     clock.sleep(caught.value.retry_after_s or 0)
-    limiter.check("192.0.2.1", "wang")
+    limiter.check(Origin("192.0.2.1"), "wang")
     for number in range(MAX_KEYS):
-        limiter.failed(f"10.1.{number}", "x")
+        limiter.failed(Origin(f"10.1.{number}"), "x")
     assert len(limiter._failures) <= MAX_KEYS
 
 

@@ -64,7 +64,7 @@ class Site:
 
 @pytest.fixture
 def site(api: RunningApi, clock: FakeClock) -> Any:
-    with api.as_user("root", Role.SYSTEM_ADMIN) as client:
+    with api.as_staff() as client:
         yield Site(api, clock, client)
 
 

@@ -53,7 +53,7 @@ def image_of(watcher: Watcher, made: dict[str, object]) -> np.ndarray:
     answer = watcher.client.get(str(made["picture"]))
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "image/png"
-    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["cache-control"] == "private, no-store"
     assert hashlib.sha256(answer.content).hexdigest() == made["sha256"]
     image = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR)
     assert image is not None

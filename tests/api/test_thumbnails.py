@@ -91,7 +91,7 @@ def pictures(watcher: Watcher, stream: str) -> dict[int, int]:
         answer = sheet_of(watcher, stream, sheet["id"])
         assert answer.status_code == 200, answer.text
         assert answer.headers["content-type"] == "image/jpeg"
-        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["cache-control"] == "private, no-store"
         image = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_GRAYSCALE)
         listed = {tile["place"]: tile["at"] for tile in sheet["tiles"]}
         for place in range(image.shape[0] // height * columns):

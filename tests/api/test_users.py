@@ -10,7 +10,7 @@ USERS = "/api/v1/users"
 
 
 def test_a_user_is_made_with_a_password_told_once(api_on_both: RunningApi) -> None:
-    with api_on_both.as_user("root", Role.SYSTEM_ADMIN) as root:
+    with api_on_both.as_user("root", Role.SECURITY_ADMIN) as root:
         made = root.post(USERS, json={"username": "li", "name": "李", "roles": ["auditor"]})
         assert made.status_code == 201
         password = made.json()["password"]
@@ -29,7 +29,7 @@ def test_a_user_is_made_with_a_password_told_once(api_on_both: RunningApi) -> No
 
 def test_what_is_no_user_is_refused(api: RunningApi) -> None:
     good = {"username": "li", "roles": ["auditor"]}
-    with api.as_user("root", Role.SYSTEM_ADMIN) as root:
+    with api.as_user("root", Role.SECURITY_ADMIN) as root:
         for change, field in (
             ({"username": "l i"}, "username"),
             ({"roles": []}, "roles"),
@@ -44,7 +44,7 @@ def test_what_is_no_user_is_refused(api: RunningApi) -> None:
 
 def test_users_are_changed_shut_out_and_listed_in_pages(api_on_both: RunningApi) -> None:
     api = api_on_both
-    with api.as_user("root", Role.SYSTEM_ADMIN) as root, api.as_user("li", Role.AUDITOR) as li:
+    with api.as_user("root", Role.SECURITY_ADMIN) as root, api.as_user("li", Role.AUDITOR) as li:
         page = root.get(f"{USERS}?limit=1").json()
         assert [u["username"] for u in page["items"]] == ["li"]
         rest = root.get(USERS, params={"cursor": page["next_cursor"]}).json()

@@ -5,6 +5,7 @@ from bidwitness.access import Grant, Ground, Person, may
 from bidwitness.intervals import Interval
 from bidwitness.items import Item
 from bidwitness.player.rights import permission
+from bidwitness.rights import RightsPolicy
 from bidwitness.storage.sights import Concern, StreamView
 from bidwitness.words import (
     Action,
@@ -50,12 +51,14 @@ grants = st.builds(
     actions=st.just(frozenset({Action.REPLAY})),
     interval=st.none() | intervals,
     revoked=st.booleans(),
+    department=st.booleans(),
 )
 people = st.builds(
     Person,
     user_id=st.just("u"),
     roles=st.sampled_from([frozenset({Role.AUDITOR}), frozenset({Role.SUPERVISOR})]),
     grants=st.lists(grants, max_size=3).map(tuple),
+    policy=st.sampled_from([RightsPolicy(), RightsPolicy(supervisors_need_duty=False)]),
 )
 
 

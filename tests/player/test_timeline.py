@@ -87,6 +87,23 @@ def test_of_sound_alone_no_picture_is_missing() -> None:
     assert camera_media([Footage("u", ())]) == [Medium.PICTURE]
 
 
+def test_sound_that_ends_a_moment_after_its_picture_is_no_gap_of_its_own() -> None:
+    down, late = GapCause.RECORDER_DOWN, 40_000
+    gaps = (
+        NotedGap(Interval(40 * SECOND, 60 * SECOND), down, Medium.PICTURE),
+        NotedGap(Interval(40 * SECOND + late, 60 * SECOND - late), down, Medium.SOUND),
+        NotedGap(Interval(70 * SECOND, 72 * SECOND), down, Medium.SOUND),
+    )
+    whole = Interval(0, 100 * SECOND)
+    lane = lane_of(facts(Footage("s", (whole,), ((whole, BOTH),), gaps, BOTH)))
+    assert [(gap.interval, gap.medium) for gap in lane.gaps] == [
+        (gaps[0].interval, None),
+        (gaps[2].interval, Medium.SOUND),
+    ]
+    # What is shown as one is still reckoned apart.
+    assert lane.coverage_ppm == {Medium.PICTURE: 800_000, Medium.SOUND: 780_800}
+
+
 intervals = st.builds(
     lambda start, length: Interval(start * SECOND, (start + length) * SECOND),
     st.integers(0, 100),
@@ -198,7 +215,7 @@ def test_a_session_from_the_index(
     desk.do(lambda commands: commands.end(session, outcome=Outcome.COMPLETED))
     with index.read() as orm:
         over = session_timeline(
-            orm, desk.settings, session, clock.utc_us(), frozenset({Role.SYSTEM_ADMIN}), "someone"
+            orm, desk.settings, session, clock.utc_us(), frozenset({Role.VENUE}), "someone"
         )
     assert over.live_until_us is None
     assert len(over.markers) == 3
