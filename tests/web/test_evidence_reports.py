@@ -31,7 +31,7 @@ def test_reports_are_listed_made_and_downloaded(
     clock = FakeClock()
     heading, none, new, asked, root = WORDS[language]
     with running_api(sqlite_index, tmp_path, clock=clock) as api:
-        api.add_user("root", Role.SYSTEM_ADMIN)
+        api.add_user("root", Role.ARCHIVIST)
         sealed = sealed_session(api, clock)
         signed_and_logged(sealed)
         with open_page(chromium, api.base, language) as page:

@@ -70,7 +70,7 @@ def recording(system: RunningSystem) -> Recording:
     }
     session_id = str(system.client.post("sessions", body)["id"])
     grant = {"media": ["picture", "sound"], "actions": ["replay"], "reason": "test"}
-    system.client.post("grants", {"username": "auditor", "session_id": session_id, **grant})
+    system.client.grant({"username": "auditor", "session_id": session_id, **grant})
     system.wait_state(session_id, "recording")
     return Recording(system, session_id)
 
@@ -216,7 +216,7 @@ def test_a_gap_is_stated_and_no_picture_stands_for_it(
     session_id = system.book(room)
     system.wait_state(session_id, "recording")
     grant = {"media": ["picture"], "actions": ["replay"], "reason": "test"}
-    system.client.post("grants", {"username": "auditor", "session_id": session_id, **grant})
+    system.client.grant({"username": "auditor", "session_id": session_id, **grant})
     system.record_on(4)
     system.kill("record")
     system.record_on(11)

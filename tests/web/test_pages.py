@@ -32,6 +32,12 @@ def admin(page: Page, system: RunningSystem) -> Page:
     return page
 
 
+@pytest.fixture
+def venue(page: Page, system: RunningSystem) -> Page:
+    sign_in(page, "venue", system.passwords["venue"])
+    return page
+
+
 def test_a_wrong_password_is_refused_in_words(page: Page) -> None:
     page.goto("/")
     page.locator("input[name=username]").fill("admin")
@@ -57,16 +63,16 @@ def test_the_first_password_must_be_changed(page: Page, system: RunningSystem) -
     page.locator("input[name=again]").fill(FRESH)
     page.keyboard.press("Enter")
     expect(page.locator("nav a[aria-current=page]")).to_be_visible()
-    # An auditor without a grant sees no session, and nothing of rooms or devices.
-    assert page.locator("nav a").count() == 1
+    # An auditor without a grant sees no session, and nothing of rooms or devices; she may ask.
+    assert page.locator("nav a").count() == 2
 
 
-def test_a_session_is_planned_run_and_ended(admin: Page, system: RunningSystem) -> None:
-    admin.locator("nav a[href='/sessions']").click()
-    admin.locator(".page-head button").click()
-    dialog = admin.locator("dialog")
+def test_a_session_is_planned_run_and_ended(venue: Page, system: RunningSystem) -> None:
+    venue.locator("nav a[href='/sessions']").click()
+    venue.locator(".page-head button").click()
+    dialog = venue.locator("dialog")
     expect(dialog).to_be_visible()
-    assert violations(admin) == []
+    assert violations(venue) == []
     dialog.locator("input[list]").fill(PROJECT_CODE)
     lot = dialog.locator("select").nth(1)
     expect(lot.locator("option[value='2']")).to_have_count(1)
@@ -74,19 +80,61 @@ def test_a_session_is_planned_run_and_ended(admin: Page, system: RunningSystem) 
     room = dialog.locator("select").nth(2)
     room.select_option(system.stage.rooms[OPENING])
     dialog.locator("button[type=submit]").click()
-    admin.wait_for_url("**/sessions/*")
-    expect(admin.locator("h1")).to_contain_text(PROJECT_CODE)
-    session_id = admin.url.rsplit("/", 1)[1].split("?")[0]
-    assert violations(admin) == []
-    admin.locator(".acts .main").click()
+    venue.wait_for_url("**/sessions/*")
+    expect(venue.locator("h1")).to_contain_text(PROJECT_CODE)
+    session_id = venue.url.rsplit("/", 1)[1].split("?")[0]
+    assert violations(venue) == []
+    venue.locator(".acts .main").click()
     system.wait_state(session_id, "recording")
-    expect(admin.locator(".tag.live")).to_be_visible()
+    expect(venue.locator(".tag.live")).to_be_visible()
     # Whoever runs a session sees no footage of it.
-    expect(admin.locator("video")).to_have_count(0)
-    admin.locator(".acts .main").click()
-    assert violations(admin) == []
-    admin.locator("dialog button[type=submit]").click()
+    expect(venue.locator("video")).to_have_count(0)
+    venue.locator(".acts .main").click()
+    assert violations(venue) == []
+    venue.locator("dialog button[type=submit]").click()
     system.wait_state(session_id, "sealed", 90)
+
+
+def test_a_roster_is_written_and_approved_by_another(page: Page, system: RunningSystem) -> None:
+    sign_in(page, "security", system.passwords["security"])
+    page.locator("nav a[href='/rosters']").click()
+    page.locator(".page-head button").click()
+    dialog = page.locator("dialog")
+    dialog.locator("button[type=submit]").click()
+    # Nothing is sent before somebody is named.
+    expect(dialog.get_by_role("alert").first).to_be_visible()
+    assert violations(page) == []
+    dialog.locator("input").first.fill("住建局")
+    dialog.locator("input[type=checkbox]").first.check()
+    dialog.locator("select").first.select_option("supervisor")
+    dialog.locator("input").last.fill("十二月排班")
+    dialog.locator("button[type=submit]").click()
+    # The newest is the first.
+    card = page.locator("article").filter(has_text="住建局").first
+    expect(card.locator(".tag.warn")).to_be_visible()
+    assert violations(page) == []
+    page.locator(".foot button").last.click()
+    sign_in(page, "director", system.passwords["director"])
+    page.goto("/rosters")
+    card.locator(".acts button").first.click()
+    expect(card.locator(".tag.ok")).to_be_visible()
+    expect(card.locator(".acts button")).to_have_count(0)
+    assert violations(page) == []
+
+
+def test_the_navigation_shows_what_a_role_may(page: Page, system: RunningSystem) -> None:
+    for role, places in (
+        ("operator", ["/cameras"]),
+        ("archivist", ["/sessions", "/register", "/approvals"]),
+        ("security", ["/sessions", "/rosters", "/register", "/users", "/approvals"]),
+    ):
+        sign_in(page, role, system.passwords[role])
+        page.goto("/")
+        expect(page.locator("nav")).to_be_visible()
+        found = [a.get_attribute("href") for a in page.locator("nav a").all()]
+        assert found == places, role
+        page.locator(".foot button").last.click()
+        expect(page.locator("input[name=username]")).to_be_visible()
 
 
 def test_cameras_are_listed_with_their_health(admin: Page) -> None:
@@ -94,7 +142,9 @@ def test_cameras_are_listed_with_their_health(admin: Page) -> None:
     for camera in CAMERAS:
         expect(admin.get_by_text(camera.name, exact=True)).to_be_visible()
     # On a busy machine a stream may be late for a moment; recording they are, each of them.
-    expect(admin.locator(".tag:is(.ok, .warn)")).to_have_count(len(CAMERAS))
+    expect(admin.locator("li .tag:is(.ok, .warn)")).to_have_count(len(CAMERAS))
+    # Below them, what is known of the store.
+    expect(admin.locator("#the-store")).to_be_visible()
     assert violations(admin) == []
 
 

@@ -37,7 +37,7 @@ def sealed(system: RunningSystem) -> str:
     session_id = system.book(room)
     system.wait_state(session_id, "recording")
     grant = {"media": ["picture"], "actions": ["replay", "copy"], "reason": "test"}
-    system.client.post("grants", {"username": "auditor", "session_id": session_id, **grant})
+    system.client.grant({"username": "auditor", "session_id": session_id, **grant})
     system.record_on(RECORDED_S)
     system.client.post(f"sessions/{session_id}/end", {"outcome": "completed"})
     system.wait_state(session_id, "sealed", 90)
@@ -156,7 +156,8 @@ def test_a_snapshot_shows_the_frame_of_the_asked_instant(page: Page, system: Run
     assert provenance == made["provenance"]
     assert provenance["segments"][0]["fragments"][0]["sha256"]
     register = system.client.get("register")["items"]
-    assert any("笔录附图" in str(entry["reason"]) for entry in register)
+    later = [row for entry in register for row in entry["later"]]
+    assert [row["kind"] for row in later if row["reason"] == "笔录附图"] == ["copy"]
 
 
 def test_a_marker_is_set_found_and_taken_back(page: Page) -> None:
@@ -191,7 +192,7 @@ def test_without_the_right_to_copy_there_is_no_button(
         if grant["session_id"] == sealed:
             system.client.post(f"grants/{grant['id']}/revoke", {"reason": "test"})
     grant = {"media": ["picture"], "actions": ["replay"], "reason": "test"}
-    system.client.post("grants", {"username": "auditor", "session_id": sealed, **grant})
+    system.client.grant({"username": "auditor", "session_id": sealed, **grant})
     with open_page(chromium, system.base, "en") as page:
         sign_in(page, "auditor", system.passwords["auditor"])
         page.goto(f"/sessions/{sealed}")

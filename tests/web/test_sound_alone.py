@@ -60,7 +60,7 @@ def line(system: RunningSystem, simulator: RunningSimulator) -> Iterator[Line]:
     grant = {"media": ["picture", "sound"], "actions": ["replay", "copy"], "reason": "test"}
     for session in sessions:
         system.wait_state(session, "recording")
-        client.post("grants", {"username": "auditor", "session_id": session, **grant})
+        client.grant({"username": "auditor", "session_id": session, **grant})
     system.record_on(RECORDED_S)
     for session in sessions:
         client.post(f"sessions/{session}/end", {"outcome": "completed"})
@@ -171,6 +171,9 @@ def level(page: Page) -> float:
 def test_on_the_wall_it_is_a_tile_with_a_level(
     page: Page, system: RunningSystem, line: Line
 ) -> None:
+    # What is said near an evaluation is heard by who is on duty for it, while it runs.
+    session = system.book(next(iter(ROOMS)), lot="1")
+    system.wait_state(session, "recording")
     sign_in(page, "supervisor", system.passwords["supervisor"])
     page.goto(f"/wall?n=1&cams={line.camera_id}")
     tile = page.locator("figure[data-view=sound]")
@@ -183,6 +186,7 @@ def test_on_the_wall_it_is_a_tile_with_a_level(
         lambda: page.evaluate("document.querySelector('audio')?.currentTime > 0.5"), 20, "its sound"
     )
     assert violations(page) == []
+    system.client.post(f"sessions/{session}/end", {"outcome": "completed"})
 
 
 def test_in_a_replay_it_is_a_tile_with_a_level(

@@ -26,6 +26,10 @@ KINDS: dict[str, type[words.Word]] = {
     "cause": words.GapCause,
     "fault": words.StreamFault,
     "audience": words.MarkerAudience,
+    "factor": words.Factor,
+    "approvalState": words.ApprovalState,
+    "registerKind": words.RegisterKind,
+    "trailFault": words.TrailFault,
 }
 
 

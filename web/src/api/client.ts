@@ -1,17 +1,30 @@
 /** The one client of the REST API: same origin, cookie login, problem+json errors. */
 
 import type {
+  Account,
   Alarm,
+  ApiToken,
+  Approval,
+  AuditEntry,
+  AuditReport,
   Camera,
   CameraChange,
+  Copy,
+  Enrolment,
   EvidenceReport,
   FoundDevice,
+  Grant,
+  LoginRow,
   Me,
+  NewApiToken,
   NewCamera,
   NewClaim,
-  NewGrant,
+  NewCopy,
+  NewHandover,
   NewMarker,
   NewProject,
+  NewProof,
+  NewRoster,
   NewSession,
   NewSnapshot,
   Outcome,
@@ -22,18 +35,30 @@ import type {
   ProbeResult,
   Problem,
   Project,
+  ProvedEntry,
+  Reconciliation,
+  RecoveryCodes,
+  RegisterRow,
+  Role,
   Room,
+  Roster,
+  SecondStep,
   Session,
   SessionQuery,
   Snapshot,
+  StoreState,
   System,
   ThumbnailIndex,
   Timeline,
+  TrailQuery,
   User,
   VerifyReport,
+  WholeRegisterRow,
 } from './types';
 
 const BASE = '/api/v1';
+// Where a 401 says that something was wrong, not that a login has ended.
+const SIGNING_IN = /^\/auth\/(login|second\/)/;
 
 /** What the API refused, with the words it gave; status 0 when it could not be reached. */
 export class ApiError extends Error {
@@ -88,7 +113,7 @@ async function call<T>(method: string, path: string, body?: unknown, signal?: Ab
   }
   if (!response.ok) {
     const problem = await problemOf(response);
-    if (response.status === 401 && path !== '/auth/login') onUnauthorised();
+    if (response.status === 401 && !SIGNING_IN.test(path)) onUnauthorised();
     throw new ApiError(problem);
   }
   if (response.status === 204) return undefined as T;
@@ -109,12 +134,57 @@ const id = encodeURIComponent;
 
 export const api = {
   login: (username: string, password: string) =>
-    call<Me>('POST', '/auth/login', { username, password }),
+    call<Me | SecondStep>('POST', '/auth/login', { username, password }),
+  giveCode: (factor: 'totp' | 'recovery', code: string) =>
+    call<Me>('POST', '/auth/second/code', { factor, code }),
+  loginKeyOptions: () => call<object>('POST', '/auth/second/key-options', {}),
+  giveKey: (credential: object) => call<Me>('POST', '/auth/second/key', { credential }),
   logout: () => call<void>('POST', '/auth/logout', {}),
   me: () => call<Me>('GET', '/auth/me'),
   changePassword: (old: string, fresh: string) =>
     call<void>('POST', '/auth/password', { old, new: fresh }),
+
+  account: (signal?: AbortSignal) => call<Account>('GET', '/account', undefined, signal),
+  beginTotp: (password: string) => call<Enrolment>('POST', '/account/totp', { password }),
+  confirmTotp: (code: string) => call<RecoveryCodes>('POST', '/account/totp/confirm', { code }),
+  removeTotp: (password: string) => call<void>('POST', '/account/totp/remove', { password }),
+  keyOptions: (password: string) => call<object>('POST', '/account/keys/options', { password }),
+  addKey: (name: string, credential: object) =>
+    call<RecoveryCodes>('POST', '/account/keys', { name, credential }),
+  removeKey: (keyId: string, password: string) =>
+    call<void>('POST', `/account/keys/${id(keyId)}/remove`, { password }),
+  newRecoveryCodes: (password: string) =>
+    call<RecoveryCodes>('POST', '/account/recovery-codes', { password }),
+  logins: (signal?: AbortSignal) =>
+    call<{ items: LoginRow[] }>('GET', '/account/logins', undefined, signal),
+  endLogin: (loginId: string) => call<void>('POST', `/account/logins/${id(loginId)}/end`, {}),
+  endOtherLogins: () => call<{ ended: number }>('POST', '/account/logins/end-others', {}),
+  tokens: (signal?: AbortSignal) =>
+    call<{ items: ApiToken[]; areas: string[] }>('GET', '/account/tokens', undefined, signal),
+  newToken: (wish: NewApiToken) =>
+    call<ApiToken & { token: string }>('POST', '/account/tokens', wish),
+  revokeToken: (tokenId: string) => call<void>('POST', `/account/tokens/${id(tokenId)}/revoke`, {}),
+
+  approvals: (closed: boolean, signal?: AbortSignal) =>
+    call<{ items: Approval[] }>('GET', `/approvals${query({ closed })}`, undefined, signal),
+  ask: (kind: string, content: object, reason: string) =>
+    call<Approval>('POST', '/approvals', { kind, content, reason }),
+  judge: (approvalId: string, act: 'approve' | 'reject', digest: string, opinion?: string) =>
+    call<Approval>('POST', `/approvals/${id(approvalId)}/${act}`, {
+      content_sha256: digest,
+      ...(opinion ? { opinion } : {}),
+    }),
+  withdraw: (approvalId: string) =>
+    call<Approval>('POST', `/approvals/${id(approvalId)}/withdraw`, {}),
+  execute: (approvalId: string, digest: string) =>
+    call<Approval & { told: Record<string, string> }>(
+      'POST',
+      `/approvals/${id(approvalId)}/execute`,
+      { content_sha256: digest },
+    ),
+
   system: () => call<System>('GET', '/system'),
+  store: (signal?: AbortSignal) => call<StoreState>('GET', '/system/store', undefined, signal),
 
   rooms: (signal?: AbortSignal) => call<Page<Room>>('GET', '/rooms', undefined, signal),
   newRoom: (name: string, kind: string) => call<Room>('POST', '/rooms', { name, kind }),
@@ -154,6 +224,15 @@ export const api = {
     ),
   newEvidenceReport: (sessionId: string) =>
     call<{ job_id: string }>('POST', `/sessions/${id(sessionId)}/evidence-reports`, {}),
+  copies: (sessionId: string, signal?: AbortSignal) =>
+    call<{ items: Copy[] }>(
+      'GET',
+      `/exports${query({ session_id: sessionId })}`,
+      undefined,
+      signal,
+    ),
+  newCopy: (copy: NewCopy) => call<Copy>('POST', '/exports', copy),
+  cancelJob: (jobId: string) => call<unknown>('POST', `/jobs/${id(jobId)}/cancel`, {}),
   claim: (sessionId: string, claim: NewClaim) =>
     call<unknown>('POST', `/sessions/${id(sessionId)}/claims`, claim),
 
@@ -162,7 +241,36 @@ export const api = {
   acknowledge: (alarmId: string) => call<Alarm>('POST', `/alarms/${id(alarmId)}/acknowledge`, {}),
 
   users: () => call<Page<User>>('GET', `/users${query({ limit: 500 })}`),
-  grant: (grant: NewGrant) => call<unknown>('POST', '/grants', grant),
+  newUser: (wish: { username: string; name?: string; roles: Role[] }) =>
+    call<User & { password: string | null }>('POST', '/users', wish),
+  changeUser: (userId: string, change: { name: string; roles: Role[]; disabled: boolean }) =>
+    call<User>('PATCH', `/users/${id(userId)}`, change),
+  grants: (sessionId: string, signal?: AbortSignal) =>
+    call<Page<Grant>>('GET', `/grants${query({ session_id: sessionId })}`, undefined, signal),
+  rosters: (signal?: AbortSignal) => call<Page<Roster>>('GET', '/rosters', undefined, signal),
+  newRoster: (roster: NewRoster) => call<Roster>('POST', '/rosters', roster),
+  approveRoster: (rosterId: string) => call<Roster>('POST', `/rosters/${id(rosterId)}/approve`, {}),
+  endRoster: (rosterId: string, reason: string) =>
+    call<Roster>('POST', `/rosters/${id(rosterId)}/end`, { reason }),
+  agreeToGrant: (grantId: string) => call<Grant>('POST', `/grants/${id(grantId)}/department`, {}),
+
+  register: (q: string, cursor?: string, signal?: AbortSignal) =>
+    call<Page<RegisterRow>>('GET', `/register${query({ q, cursor })}`, undefined, signal),
+  registerRow: (rowId: string) => call<WholeRegisterRow>('GET', `/register/${id(rowId)}`),
+  handOver: (rowId: number, handover: NewHandover) =>
+    call<WholeRegisterRow>('POST', `/register/${rowId}/handover`, handover),
+  prove: (rowId: number, proof: NewProof) =>
+    call<WholeRegisterRow>('POST', `/register/${rowId}/proof`, proof),
+  audit: (wish: TrailQuery & { cursor?: string | undefined; limit: number }) =>
+    call<Page<AuditEntry>>('GET', `/audit${query(wish)}`),
+  auditEntry: (number: number) => call<ProvedEntry>('GET', `/audit/entries/${number}`),
+  reconciliation: (signal?: AbortSignal) =>
+    call<Reconciliation>('GET', '/audit/reconciliation', undefined, signal),
+  walkTrail: () => call<Reconciliation>('POST', '/audit/reconciliation', {}),
+  auditReports: (signal?: AbortSignal) =>
+    call<Page<AuditReport>>('GET', '/audit/reports', undefined, signal),
+  newAuditReport: (wish: TrailQuery & { reason: string }) =>
+    call<{ job_id: string; entries: number }>('POST', '/audit/reports', wish),
 
   newPlayback: (request: PlaybackRequest) => call<Playback>('POST', '/playbacks', request),
 
@@ -191,6 +299,16 @@ export function thumbnailsOf(playbackId: string, streamId: string) {
 
 export type SessionAct =
   'start' | 'suspend' | 'recess' | 'resume' | 'extend' | 'undo-end' | 'seal' | 'cancel';
+
+/** Where the register comes as a table. */
+export function registerTableUrl(q: string): string {
+  return `${BASE}/register/table${query({ q })}`;
+}
+
+/** Where all that a search of the audit trail finds is given as CSV. */
+export function auditSheetUrl(wish: TrailQuery): string {
+  return `${BASE}/audit/csv${query(wish)}`;
+}
 
 /** Where one track of a playback is served as a playlist. */
 export function playlistUrl(playbackId: string, streamId: string, track: string): string {

@@ -5,7 +5,17 @@
 
 export type Micros = number;
 
-export type Role = 'system_admin' | 'supervisor' | 'auditor';
+export type Role =
+  | 'supervisor'
+  | 'venue'
+  | 'attestor'
+  | 'archivist'
+  | 'auditor'
+  | 'operator'
+  | 'director'
+  | 'system_admin'
+  | 'security_admin'
+  | 'audit_admin';
 export type Medium = 'picture' | 'sound' | 'screen';
 export type StreamRole = 'main' | 'sub';
 export type HealthState = 'ok' | 'degraded' | 'stalled' | 'offline';
@@ -81,6 +91,106 @@ export interface Me {
   name?: string;
   roles: Role[];
   must_change_password: boolean;
+  /** A second factor has to be set up before anything else. */
+  must_enrol: boolean;
+  /** The supervising departments she is there for, and where she sits: for the watermark. */
+  department?: string;
+  address?: string;
+}
+
+export type Factor = 'totp' | 'key' | 'recovery';
+
+/** The password was right; one of these is wanted besides. */
+export interface SecondStep {
+  second_factor: Factor[];
+}
+
+export interface Account {
+  username: string;
+  name: string;
+  password_set_at: Micros;
+  password_until: Micros | null;
+  password_min_length: number;
+  second_factor: 'off' | 'optional' | 'required';
+  totp: boolean;
+  keys: SecurityKey[];
+  recovery_left: number;
+}
+
+export interface SecurityKey {
+  id: string;
+  name: string;
+  site: string;
+  made_at: Micros;
+  used_at: Micros | null;
+}
+
+/** What an authenticator needs, told once; `qr` is a data: address of a picture. */
+export interface Enrolment {
+  secret: string;
+  uri: string;
+  qr: string;
+}
+
+export interface RecoveryCodes {
+  recovery_codes: string[];
+}
+
+export interface LoginRow {
+  id: string;
+  this: boolean;
+  agent: string | null;
+  address: string | null;
+  factor: Factor | null;
+  since: Micros;
+  seen_at: Micros;
+  until: Micros;
+}
+
+export interface ApiToken {
+  id: string;
+  name: string;
+  areas: string[];
+  read_only: boolean;
+  made_at: Micros;
+  expires_at: Micros;
+  used_at: Micros | null;
+  used_from: string | null;
+}
+
+export interface NewApiToken {
+  name: string;
+  areas: string[];
+  read_only: boolean;
+  days: number;
+  password: string;
+}
+
+export type ApprovalState =
+  'pending' | 'approved' | 'rejected' | 'withdrawn' | 'executed' | 'expired';
+
+/** An act that several people have to agree to, as exactly this content. */
+export interface Approval {
+  id: string;
+  kind: string;
+  subject: string;
+  subject_name: string | null;
+  /** What ids in the content are called. */
+  names: Record<string, string>;
+  content: Record<string, unknown>;
+  content_sha256: string;
+  reason: string;
+  state: ApprovalState;
+  requested_at: Micros;
+  requester: string;
+  expires_at: Micros;
+  needed: number;
+  votes: { user_id: string; name: string; agreed: boolean; opinion: string | null; at: Micros }[];
+  ready_at: Micros | null;
+  executed_at: Micros | null;
+  may_vote: boolean;
+  may_execute: boolean;
+  may_withdraw: boolean;
 }
 
 export interface System {
@@ -279,6 +389,30 @@ export interface VerifyReport {
 }
 
 /** A signed report of a sealed session; `root` is the digest of the session's record `record`. */
+export type JobState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
+export type CopyForm = 'package' | 'watermarked';
+
+export interface NewCopy {
+  session_id: string;
+  form: CopyForm;
+  reason: string;
+}
+
+/** A copy that somebody asked for: a job, and what it has made. */
+export interface Copy {
+  id: string;
+  state: JobState;
+  session_id: string;
+  form: CopyForm;
+  done: number;
+  total: number;
+  error: string | null;
+  bytes: number | null;
+  sha256: string | null;
+  expires_at: Micros | null;
+  package: string | null;
+}
+
 export interface EvidenceReport {
   id: string;
   number: string;
@@ -290,6 +424,22 @@ export interface EvidenceReport {
   bytes: number | null;
   sha256: string | null;
   document: string;
+}
+
+export interface StoreState {
+  level: 'store' | 'program' | 'none' | null;
+  passed: boolean | null;
+  tested_at: Micros | null;
+  findings: { step: string; ok: boolean; said: string }[];
+  accepted: boolean;
+  late: number;
+  locks_failed_at: Micros | null;
+  surplus: Record<string, number>;
+  walked_at: Micros | null;
+  /** Objects that are gone or changed and could not be put right. */
+  faults: number;
+  present_at: Micros | null;
+  read_at: Micros | null;
 }
 
 export interface NewClaim extends Interval {
@@ -439,13 +589,211 @@ export interface Alarm {
 
 export type Action = 'live' | 'rewind' | 'replay' | 'snapshot' | 'copy';
 
-export interface NewGrant {
+/** One of those who come for an authority. */
+export interface Handler {
+  name: string;
+  card_no: string;
+  contact: string;
+}
+
+/** What somebody asks to see or copy; with handlers, what an authority demands. */
+export interface FootageWish {
   username: string;
-  session_id: string;
+  unit: string;
+  session_ids: string[];
+  stream_ids?: string[];
+  from?: Micros;
+  to?: Micros;
+  media: Medium[];
+  actions: Action[];
+  purpose: string;
+  document_no: string;
+  basis?: string;
+  case_no?: string;
+  papers_sha256?: string;
+  days: number;
+  views?: number;
+  handlers?: Handler[];
+  due_days?: number;
+  confidential?: boolean;
+  officers?: string[];
+}
+
+export interface Grant {
+  id: string;
+  username: string;
+  session_id: string | null;
   media: Medium[];
   actions: Action[];
   reason: string;
-  document_no?: string;
+  document_no: string | null;
+  made_at: number;
+  made_by: string;
+  expires: number | null;
+  revoked_at: number | null;
+  department_at: number | null;
+  department_by: string | null;
+  department_asked: boolean;
+  views: number | null;
+  viewed: number;
+}
+
+export type Proof = 'signed' | 'return' | 'destruction';
+export type RegisterKind =
+  'grant' | 'refusal' | 'revocation' | 'copy' | 'handover' | 'review' | Proof;
+
+/** What was written later about a numbered row. */
+export interface RegisterLater {
+  id: number;
+  kind: RegisterKind;
+  at: Micros;
+  by: string;
+  content: string;
+  reason: string;
+  facts: Record<string, unknown> | null;
+}
+
+export interface RegisterRow {
+  id: number;
+  number: string | null;
+  kind: RegisterKind;
+  at: Micros;
+  by: string;
+  person: string;
+  unit: string | null;
+  case_no: string | null;
+  document_no: string | null;
+  content: string;
+  reason: string;
+  confidential: boolean;
+  due_at: Micros | null;
+  proved_at: Micros | null;
+  facts: {
+    basis?: string;
+    said?: { name: string; agreed: boolean; opinion: string | null; at: Micros }[];
+  } | null;
+  later: RegisterLater[];
+}
+
+export interface WholeRegisterRow extends RegisterRow {
+  watched: { stream_id: string; camera: string; medium: Medium; spans: [Micros, Micros][] }[];
+}
+
+export interface NewHandover {
+  copies: string[];
+  medium_serial: string;
+  verification: string;
+  verified: boolean;
+  receivers: string[];
+}
+
+export interface NewProof {
+  kind: Proof;
+  document_sha256: string;
+  note: string;
+}
+
+export interface Shift {
+  username: string;
+  from: Micros;
+  until: Micros;
+}
+
+export interface NewRoster {
+  department: string;
+  categories: ProjectCategory[];
+  shifts: Shift[];
+  reason: string;
+}
+
+export interface Roster {
+  id: string;
+  department: string;
+  categories: ProjectCategory[];
+  project_ids: string[];
+  shifts: Shift[];
+  reason: string;
+  document_no: string | null;
+  made_at: Micros;
+  made_by: string;
+  approved_at: Micros | null;
+  approved_by: string | null;
+  ended_at: Micros | null;
+  ended_by: string | null;
+}
+
+export interface TrailQuery {
+  who?: string;
+  action?: string;
+  subject?: string;
+  address?: string;
+  allowed?: boolean;
+  from?: Micros;
+  to?: Micros;
+}
+
+export interface AuditEntry {
+  id: number;
+  at: Micros;
+  who: string;
+  user_id: string | null;
+  action: string;
+  subject: string;
+  allowed: boolean;
+  address: string | null;
+  reason: string | null;
+  facts: Record<string, unknown> | null;
+}
+
+/** `unchanged` is null while the log does not commit to it yet, or is not at hand. */
+export interface ProvedEntry extends AuditEntry {
+  kept_until: Micros | null;
+  shard: string | null;
+  place: number | null;
+  logged_at: Micros | null;
+  unchanged: boolean | null;
+}
+
+export type TrailFault =
+  'edited' | 'removed' | 'inserted' | 'reordered' | 'set_back' | 'stated' | 'log' | 'waiting';
+
+export interface TrailFinding {
+  fault: TrailFault;
+  table: string;
+  first: number | null;
+  last: number | null;
+  shard: string | null;
+  first_place: number | null;
+  last_place: number | null;
+  rows: number;
+  other: number | null;
+  after_us: Micros | null;
+  before_us: Micros | null;
+  why: string;
+}
+
+export interface Reconciliation {
+  last: {
+    begun_at: Micros;
+    ended_at: Micros;
+    looked_at: number;
+    faults: number;
+    findings: TrailFinding[];
+  } | null;
+  running: boolean;
+  wanted_at: Micros | null;
+  waiting: number;
+}
+
+export interface AuditReport {
+  id: string;
+  number: string;
+  made_at: Micros;
+  made_by: string;
+  reason: string;
+  entries: number;
+  digest: string;
+  document: string;
 }
 
 export interface User {

@@ -28,7 +28,50 @@ export function has(...roles: Role[]): boolean {
 
 /** Whether there is anything to watch live: who configures the platform sees no footage. */
 export function watches(): boolean {
-  return has('supervisor') && !has('system_admin');
+  return has('supervisor', 'venue', 'attestor');
+}
+
+/** Whether there may be footage to rewind or to replay; each sight is decided by the server. */
+export function sees(): boolean {
+  return has('supervisor', 'attestor', 'auditor');
+}
+
+/** Whether she reads about sessions. */
+export function reads(): boolean {
+  return sees() || has('venue', 'archivist', 'director', 'security_admin');
+}
+
+/** Whether duty rosters concern her. */
+export function rosters(): boolean {
+  return has('supervisor', 'director', 'security_admin');
+}
+
+/** Whether she asks for, or is asked to agree to, what nobody does alone. */
+export function agrees(): boolean {
+  return has(
+    ...(['system_admin', 'security_admin', 'audit_admin'] as const),
+    ...(['director', 'archivist', 'auditor', 'supervisor', 'venue'] as const),
+  );
+}
+
+/** Whether she reads the register of access and copies. */
+export function registers(): boolean {
+  return has('archivist', 'director', 'security_admin', 'audit_admin');
+}
+
+/** Whether the people of the site concern her. */
+export function people(): boolean {
+  return has('security_admin', 'system_admin');
+}
+
+/** Whether she looks through the audit trail. */
+export function audits(): boolean {
+  return has('audit_admin');
+}
+
+/** Whether she looks after the cameras. */
+export function tends(): boolean {
+  return has('system_admin', 'operator');
 }
 
 export function signedIn(who: Me): void {

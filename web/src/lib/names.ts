@@ -20,10 +20,10 @@ export function lead(session: Session): Lead {
   const lots = session.items.map((item) => lotName(item.lot_code, item.lot_name));
   const rooms = [...new Set(session.bookings.map((booking) => booking.room_name))];
   return {
-    code: codes.join('、'),
+    code: t().listed(codes),
     lot: lots.length > 1 ? t().sessions.lots(lots[0]!, lots.length) : (lots[0] ?? ''),
     kind: t().sessionKind[session.kind],
-    rooms: rooms.join('、'),
+    rooms: t().listed(rooms),
   };
 }
 

@@ -1,10 +1,35 @@
 /** Paths of the pages. Plain links work; a click on one does not reload. */
 
 export interface Route {
-  name: 'wall' | 'sessions' | 'session' | 'cameras' | 'home' | 'lost';
+  name:
+    | 'wall'
+    | 'sessions'
+    | 'session'
+    | 'cameras'
+    | 'rosters'
+    | 'account'
+    | 'approvals'
+    | 'register'
+    | 'entry'
+    | 'audit'
+    | 'users'
+    | 'home'
+    | 'lost';
   id: string;
   query: URLSearchParams;
 }
+
+const PAGES = [
+  'wall',
+  'sessions',
+  'cameras',
+  'rosters',
+  'account',
+  'approvals',
+  'register',
+  'audit',
+  'users',
+] as const;
 
 /** Which page an address names. */
 export function parse(path: string, search: string): Route {
@@ -12,10 +37,10 @@ export function parse(path: string, search: string): Route {
   const query = new URLSearchParams(search);
   const [first, second] = parts;
   if (first === undefined) return { name: 'home', id: '', query };
-  if (parts.length === 1 && (first === 'wall' || first === 'sessions' || first === 'cameras')) {
-    return { name: first, id: '', query };
-  }
+  const page = PAGES.find((name) => name === first);
+  if (parts.length === 1 && page) return { name: page, id: '', query };
   if (parts.length === 2 && first === 'sessions') return { name: 'session', id: second!, query };
+  if (parts.length === 2 && first === 'register') return { name: 'entry', id: second!, query };
   return { name: 'lost', id: '', query };
 }
 

@@ -50,6 +50,10 @@ export const icons = {
   markOut: 'M11 5h5v14h-5M7 12h.01',
   minus: 'M5 12h14',
   snapshot: 'M4 8h3l2-3h6l2 3h3v11H4zM12 10a3.5 3.5 0 1 0 0 7 3.5 3.5 0 0 0 0-7z',
+  person: 'M12 4a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM4.5 20c.8-3.6 3.8-5.5 7.5-5.5s6.7 1.9 7.5 5.5',
+  key: 'M8 10a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM11 11.2L20 4M16.5 6.8l2.5 3M13.5 9l2 2.5',
+  agree: 'M4 12.5l3.5 3.5L14 9M11 15.5l1 .9L20 8.5M4 20h16',
+  copy: 'M9 9h11v11H9zM5 15H4V4h11v1',
   marker: 'M6 21V4h12l-3 4.5 3 4.5H6',
 } as const;
 
