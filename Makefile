@@ -12,11 +12,13 @@ UI_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path 
 # the machine to themselves.
 SIDE_BY_SIDE := tests/api tests/bidwitness tests/onvif tests/player tests/retention tests/storage \
 	$(addprefix tests/simulator/test_,bars.py commands.py device.py discovery.py encode.py soap.py spec.py) \
-	$(addprefix tests/recorder/test_,checks.py durability.py epochs.py flac.py gaps.py live_mux.py loudness.py meters.py) \
+	$(addprefix tests/recorder/test_,checks.py durability.py epochs.py flac.py gaps.py lips.py live_mux.py loudness.py meters.py) \
 	$(addprefix tests/recorder/test_,record.py segmenter.py session_cuts.py sound.py sound_segmenter.py stamps.py) \
 	$(addprefix tests/recorder/test_,thresholds.py ticks.py) \
 	$(addprefix tests/recorder/test_,timing.py volumes.py writer.py) \
-	tests/system/test_outage.py tests/test_architecture.py tests/test_layout.py
+	tests/system/test_messages.py tests/system/test_outage.py \
+	tests/test_architecture.py tests/test_attacks_page.py tests/test_controls_page.py tests/test_layout.py \
+	$(addprefix tests/web/test_,account.py alarms.py copies.py evidence_reports.py granting_pages.py player_core.py words.py)
 CODE := bidwitness storage recorder player retention api onvif simulator tests benchmarks
 
 .PHONY: help demo test check lint types web-check bench dev web system clean
@@ -29,7 +31,7 @@ demo: $(READY) $(UI) ## Two rooms, five virtual cameras, one session (ARGS="--se
 
 test: system $(READY) $(UI) ## Run the tests (ARGS="-k name")
 ifeq ($(strip $(ARGS)),)
-	@$(BIN)/python -m pytest -n 3 --dist loadfile $(SIDE_BY_SIDE); first=$$?; \
+	@$(BIN)/python -m pytest -n 4 --dist loadfile $(SIDE_BY_SIDE); first=$$?; \
 	$(BIN)/python -m pytest $(addprefix --ignore=,$(SIDE_BY_SIDE)) && exit $$first
 else
 	$(BIN)/python -m pytest $(ARGS)

@@ -32,7 +32,9 @@ BENCHMARKS = {
     "index": Benchmark({"rows": 5_000_000}),
     "verify": Benchmark({"cameras": 4, "seconds": 240}),
     "export": Benchmark({"cameras": 4, "seconds": 240}),
+    "ledger": Benchmark({"rows": 20_000}),
     "soak": Benchmark({"cameras": 10, "seconds": 170}),
+    "fuzz": Benchmark({"minutes": 60, "seed": 0}),
     "kill": Benchmark({"kills": 300, "cameras": 12, "seed": 0}),
 }
 
@@ -43,6 +45,7 @@ def main() -> None:
     parser.add_argument("name", choices=sorted(BENCHMARKS))
     parser.add_argument("--cameras", type=int)
     parser.add_argument("--seconds", type=int)
+    parser.add_argument("--minutes", type=int)
     parser.add_argument("--rows", type=int)
     parser.add_argument("--kills", type=int)
     parser.add_argument("--seed", type=int)

@@ -1,8 +1,9 @@
 """Packages to measure with: made footage with true records, chains and roots, no camera needed.
 
 A stream is 4 Mbit/s of picture in fragments of half a second and sound in fragments of 0.4 s, a file
-a minute, as the recorder writes them; what lies in the fragments is random bytes, for nothing here
-looks at them but hashes.
+a minute, as the recorder writes them. What lies in the fragments of picture is random bytes, for
+nothing looks at them but hashes; the sound is G.711 made FLAC by the recorder's own code, because
+the verifier turns it back.
 """
 
 import hashlib
@@ -10,9 +11,13 @@ import os
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from bidwitness.intervals import Interval
+from bidwitness.recorder.sound import FlacTrack, SoundChunk
 from bidwitness.storage.evidence.canonical import JsonValue, canonical
 from bidwitness.storage.evidence.chain import Link, link_of
 from bidwitness.storage.evidence.footage import media_path
@@ -51,6 +56,8 @@ from bidwitness.storage.evidence.session_records import (
     SessionRecord,
     SpanFacts,
 )
+from bidwitness.storage.media.fragments import Sample, write_fragment
+from bidwitness.storage.media.g711 import ALAW
 
 SECOND = 1_000_000
 START = 1_700_000_000 * SECOND
@@ -112,7 +119,7 @@ def _segment(path: Path, made: Footage, minute: int, picture: int, pool: bytes) 
             for tree in trees.values():
                 tree.append(piece)
         size = out.tell()
-    digest = hashlib.sha256(path.name.encode()).hexdigest()
+    digests = tuple((chunk.g711 or b"").hex() for chunk in _sounds())
     return SegmentFacts(
         place=place,
         run="run-1",
@@ -120,7 +127,7 @@ def _segment(path: Path, made: Footage, minute: int, picture: int, pool: bytes) 
         init=hashlib.sha256(init).hexdigest(),
         tracks=(
             TrackFacts(1, "picture", "avc1.64001f", 90_000),
-            TrackFacts(2, "sound", "fLaC", 8_000, "pcm_alaw"),
+            TrackFacts(2, "sound", "flac", 8_000, ALAW),
         ),
         media=(
             MediaFacts(1, minute * 5_400_000, 5_400_000, 1_500),
@@ -135,19 +142,34 @@ def _segment(path: Path, made: Footage, minute: int, picture: int, pool: bytes) 
         pieces=trees["sha256"].size,
         root=Digests(trees["sha256"].root().hex(), trees["sm3"].root().hex()),
         file=FileFacts(size, whole.hexdigest()),
-        g711=G711Facts("pcm_alaw", (digest,) * SOUNDS_A_MINUTE, ((),) * SOUNDS_A_MINUTE),
+        g711=G711Facts(ALAW, digests, ((),) * SOUNDS_A_MINUTE),
     )
 
 
 def _pieces(stream: str, minute: int, picture: int, pool: bytes) -> Iterator[bytes]:
     yield _box(b"ftyp", b"iso5" + bytes(4)) + _box(b"moov", stream.encode() * 60)
-    sound = min(picture, SOUND_BYTES)
+    pictures = sounds = 0
     for number in range(PICTURES_A_MINUTE + SOUNDS_A_MINUTE):
         # Their times alternate as 0.5 s and 0.4 s do.
-        length = picture if number * 4 // 9 != (number - 1) * 4 // 9 else sound
-        start = (minute * 271 + number) * 977 % (len(pool) - length)
-        head = f"{stream} {minute} {number}".encode().ljust(100)
-        yield _box(b"moof", head) + _box(b"mdat", pool[start : start + length])
+        if number * 4 // 9 != (number - 1) * 4 // 9:
+            start = (minute * 271 + number) * 977 % (len(pool) - picture)
+            sample = Sample(pool[start : start + picture], 45_000, True)
+            dts = minute * 5_400_000 + pictures * 45_000
+            yield write_fragment(number, 1, dts, [sample])
+            pictures += 1
+        else:
+            chunk = _sounds()[sounds]
+            samples = chunk.samples if picture >= SOUND_BYTES else [Sample(b"-", 3_200, True)]
+            yield write_fragment(number, 2, minute * 480_000 + chunk.dts, samples)
+            sounds += 1
+
+
+@cache
+def _sounds() -> tuple[SoundChunk, ...]:
+    """Give a minute of a quiet room's sound as the recorder stores it."""
+    codes = np.random.default_rng(1).integers(0, 0x30, 60 * 8_000, dtype=np.uint8)
+    track = FlacTrack(ALAW, 8_000, 1)
+    return tuple(track.push((codes ^ 0x55).tobytes(), 0, 0))
 
 
 def _box(kind: bytes, body: bytes) -> bytes:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bidwitness.errors import Unavailable
+from bidwitness.recorder.assignment import assign
 from bidwitness.recorder.wanted_copy import encode_wanted
 from bidwitness.storage.wanted import WantedStream
 from bidwitness.words import StreamRole
@@ -45,32 +46,39 @@ def virtual_cameras(count: int, folder: Path) -> Iterator[tuple[int, dict[str, l
 
 
 @contextmanager
-def recorder_worker(
+def recorder_workers(
     urls: Sequence[str], role: StreamRole, data: Path
-) -> Iterator["subprocess.Popen[str]"]:
-    """Run one of our workers with everything on."""
+) -> Iterator[list["subprocess.Popen[str]"]]:
+    """Run as many of our workers as a recorder would for so many streams, with everything on."""
+    wanted = {f"camera{n}": _wanted(f"camera{n}", url, role) for n, url in enumerate(urls)}
+    workers: list[subprocess.Popen[str]] = []
+    try:
+        for streams in assign(list(wanted), {}).values():
+            workers.append(_worker(data))
+            pipe = workers[-1].stdin
+            assert pipe is not None
+            pipe.write(encode_wanted([wanted[stream] for stream in streams]) + "\n")
+            pipe.flush()
+        yield workers
+    finally:
+        for worker in workers:
+            worker.communicate()
+
+
+def _worker(data: Path) -> "subprocess.Popen[str]":
     environment = {
         **os.environ,
         "BIDWITNESS_DATA": str(data),
         "BIDWITNESS_SEGMENT_SECONDS": str(SEGMENT_S),
         "BIDWITNESS_ALLOW_LOOPBACK_CAMERAS": "true",
     }
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-m", "bidwitness.recorder.record_worker"],
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
     )
-    assert process.stdin is not None
-    wanted = [_wanted(f"camera{number}", url, role) for number, url in enumerate(urls)]
-    process.stdin.write(encode_wanted(wanted) + "\n")
-    process.stdin.flush()
-    try:
-        yield process
-    finally:
-        process.stdin.close()
-        process.wait()
 
 
 def _wanted(name: str, url: str, role: StreamRole) -> WantedStream:
@@ -123,9 +131,9 @@ def cpu_seconds(pids: Sequence[int]) -> float:
     return used / TICKS
 
 
-def resident_mb(pid: int) -> float:
-    """Give a process's memory in megabytes."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+def resident_mb(pids: Sequence[int]) -> float:
+    """Give what memory processes have together, in megabytes."""
+    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
     return pages * resource.getpagesize() / 1e6
 
 

@@ -67,7 +67,7 @@ def measure_replay(cameras: int, seconds: int) -> dict[str, float]:
         ):
             for session in (recorded.all_cameras, recorded.four):
                 grant = {"media": ["picture"], "actions": ["replay"], "reason": "bench"}
-                site.client.post("grants", {"username": "auditor", "session_id": session, **grant})
+                site.client.grant({"username": "auditor", "session_id": session, **grant})
             with watching(browser, site, "auditor") as page:
                 page.evaluate(MARK)
                 line = page.context.new_cdp_session(page)

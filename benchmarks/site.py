@@ -12,9 +12,10 @@ from support.simulator import RunningSimulator, running_simulator
 from support.system import all_ok, supervised
 
 from bidwitness.config import Settings
-from bidwitness.demo.client import ApiClient, wait_for
+from bidwitness.demo.client import wait_for
 from bidwitness.demo.processes import demo_environment, make_logins
 from bidwitness.demo.run import demo_settings
+from bidwitness.demo.staff import Staff
 from bidwitness.serve import child_environment, our_commands
 from bidwitness.simulator.spec import CameraSpec
 
@@ -25,11 +26,11 @@ WIDE = {"width": 1920, "height": 1080}
 
 @dataclass
 class Site:
-    """Our processes, and who may sign in. ``client`` is the administrator's."""
+    """Our processes, and who may sign in. ``client`` is all of the centre's people."""
 
     settings: Settings
     base: str
-    client: ApiClient
+    client: Staff
     passwords: dict[str, str]
     pids: dict[str, int]
 
@@ -44,9 +45,8 @@ def running_processes(settings: Settings, names: Sequence[str]) -> Iterator[Site
         logs = settings.data / "logs"
         supervisor = stack.enter_context(supervised(commands, environment, logs))
         base = f"http://{settings.host}:{settings.port}"
-        client = stack.enter_context(ApiClient(base))
+        client = stack.enter_context(Staff(base, passwords))
         wait_for("the API", client.is_ready, READY_S)
-        client.login("admin", passwords["admin"])
         yield Site(settings, base, client, passwords, supervisor.pids())
 
 
@@ -69,6 +69,8 @@ def recording_site(
                 "sub_url": cameras.url(spec.name, "sub"),
             }
             site.client.post("cameras", body)
+        # There are no sessions for anybody to be on duty for.
+        site.client.patch("rights/settings", {"supervisors_need_duty": False})
         wait_for("every camera to record", lambda: all_ok(site.client), READY_S)
         yield site, cameras
 

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.parties import SEGMENT_S, recorder_worker, resident_mb, virtual_cameras
+from benchmarks.parties import SEGMENT_S, recorder_workers, resident_mb, virtual_cameras
 from bidwitness.errors import Unavailable
 from bidwitness.words import StreamRole
 
@@ -36,26 +36,29 @@ def measure_soak(cameras: int, seconds: int) -> dict[str, float]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         _, urls = stack.enter_context(virtual_cameras(cameras, folder))
-        worker = stack.enter_context(
-            recorder_worker(urls["main"], StreamRole.MAIN, folder / "data")
+        workers = stack.enter_context(
+            recorder_workers(urls["main"], StreamRole.MAIN, folder / "data")
         )
         begun = time.monotonic()
         warm = min(WARM_UP_S, seconds / 4)
         time.sleep(warm)
         samples: list[Sample] = []
         while (now := time.monotonic() - begun) < seconds:
-            samples.append(_sample(worker.pid, now))
+            samples.append(_sample([worker.pid for worker in workers], now))
             time.sleep(max(0.2, (seconds - warm) / SAMPLES))
-        if worker.poll() is not None:
+        if any(worker.poll() is not None for worker in workers):
             raise Unavailable("The recorder has ended; see what it said above.")
     return {"soak.cameras": cameras, "soak.hours": seconds / HOUR_S, **slopes(samples)}
 
 
-def _sample(pid: int, at_s: float) -> Sample:
+def _sample(pids: Sequence[int], at_s: float) -> Sample:
+    handles = sum(1 for pid in pids for _ in Path(f"/proc/{pid}/fd").iterdir())
+    return Sample(at_s, resident_mb(pids), handles, sum(_threads(pid) for pid in pids))
+
+
+def _threads(pid: int) -> int:
     status = Path(f"/proc/{pid}/status").read_text().splitlines()
-    threads = next(int(line.split()[1]) for line in status if line.startswith("Threads:"))
-    handles = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
-    return Sample(at_s, resident_mb(pid), handles, threads)
+    return next(int(line.split()[1]) for line in status if line.startswith("Threads:"))
 
 
 def slopes(samples: Sequence[Sample]) -> dict[str, float]:

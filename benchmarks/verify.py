@@ -6,6 +6,7 @@ over the files of a package divided by that of ``bidwitness verify``, both from 
 ``verify.media_cpu_ratio`` is the same of CPU, which a busy machine bends less.
 """
 
+import os
 import resource
 import shutil
 import subprocess
@@ -70,10 +71,12 @@ def _alternating(commands: Sequence[Sequence[str]], code: int) -> list[tuple[flo
     """Run commands in turn, so that what else the machine does meets them all; give the medians of
     their seconds and of their seconds of CPU."""
     taken: list[list[tuple[float, float]]] = [[] for _ in commands]
+    # An installed program has its byte code at hand; a developer's machine may be told to keep none.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     for _ in range(ROUNDS):
         for command, times in zip(commands, taken, strict=True):
             begun, used = time.perf_counter(), _cpu()
-            ended = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+            ended = subprocess.run(command, stdout=subprocess.DEVNULL, env=environment, check=False)
             times.append((time.perf_counter() - begun, _cpu() - used))
             if ended.returncode not in (0, code):
                 raise Unavailable(f"{command[0]} ended with {ended.returncode}.")

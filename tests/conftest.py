@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from support.database import empty_database, running_postgres
 from support.seaweed import Seaweed, running_seaweed
+from support.simulator import CACHE
 
 from bidwitness.storage.index.database import Database, open_database, upgrade
 
@@ -26,6 +27,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("here")
+
+# Every whole system under test has the same five virtual cameras: they are encoded once.
+os.environ["BIDWITNESS_LOOPS"] = str(CACHE)
 
 
 @pytest.fixture(scope="session")

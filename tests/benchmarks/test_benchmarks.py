@@ -13,7 +13,7 @@ from support.factories import a_room, streams_of
 from support.simulator import running_simulator, small_camera
 
 from benchmarks import index as index_bench
-from benchmarks import kill, live, replay, soak
+from benchmarks import kill, ledger, live, replay, soak
 from benchmarks.__main__ import BENCHMARKS, merge
 from benchmarks.plans import check_plans, questions
 from benchmarks.years import ROWS_A_DAY
@@ -35,6 +35,12 @@ def test_the_index_is_filled_and_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert figures["index.rows"] == ROWS_A_DAY * 1.5
     assert finite(figures, "index.timeline_p95_ms", "index.sessions_p95_ms", "index.today_p95_ms")
     assert figures["index.last_timeline_rows_read"] > 6 * 480
+
+
+def test_entries_are_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "SINGLES", 2)
+    figures = ledger.measure_ledger(50)
+    assert figures["ledger.entries_per_s"] > 0 and figures["ledger.single_ms"] > 0
 
 
 def test_the_wall_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """The API behind a real server on loopback, in this process, with clients for it."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +10,20 @@ import httpx
 import uvicorn
 from argon2 import PasswordHasher
 from fastapi import FastAPI
+from sqlalchemy.orm import Session as Orm
+from support.staff import FIRST, StaffAuth, username_of
 
 from bidwitness.api.app import create_app
 from bidwitness.api.binding import listen
 from bidwitness.api.deps import Parts
+from bidwitness.claims import FOREVER
 from bidwitness.clock import Clock
 from bidwitness.config import Settings, load_settings
 from bidwitness.storage import people
 from bidwitness.storage.index.audit import Who
 from bidwitness.storage.index.database import Database
-from bidwitness.words import Role
+from bidwitness.storage.index.models import Roster, Shift
+from bidwitness.words import ProjectCategory, Role
 
 PASSWORD = "Correct-horse-9"
 # The weakest that argon2 allows: what the tests prove does not hang on its cost.
@@ -49,11 +53,17 @@ class RunningApi:
         )
 
     def add_user(
-        self, username: str, *roles: Role, password: str = PASSWORD, must_change: bool = False
+        self,
+        username: str,
+        *roles: Role,
+        password: str = PASSWORD,
+        must_change: bool = False,
+        on_duty: bool = True,
     ) -> str:
-        """Add a user and give the id."""
+        """Add a user and give the id. Supervisors are on duty for everything, and attestors
+        assigned to nothing."""
         with self.database.write() as orm:
-            return people.create_user(
+            user_id = people.create_user(
                 orm,
                 Who("test"),
                 self.parts.clock.utc_us(),
@@ -63,6 +73,9 @@ class RunningApi:
                 password_hash=QUICK.hash(password),
                 must_change_password=must_change,
             ).id
+            if Role.SUPERVISOR in roles and on_duty:
+                put_on_duty(orm, user_id)
+            return user_id
 
     @contextmanager
     def as_user(self, username: str, *roles: Role) -> Iterator[httpx.Client]:
@@ -75,6 +88,38 @@ class RunningApi:
             )
             assert answer.status_code == 200, answer.text
             yield client
+
+    @contextmanager
+    def as_staff(self) -> Iterator[httpx.Client]:
+        """Give a client that is all of the centre's people: whoever may, makes the request."""
+        tokens: dict[Role, str] = {}
+        with self.client() as client:
+            for role in FIRST:
+                self.add_user(username_of(role), role)
+                body = {"username": username_of(role), "password": PASSWORD}
+                tokens[role] = client.post("/api/v1/auth/token", json=body).json()["token"]
+            client.auth = StaffAuth(tokens)
+            yield client
+
+
+def put_on_duty(
+    orm: Orm, user_id: str, *, categories: Sequence[ProjectCategory] = (), until_us: int = FOREVER
+) -> str:
+    """Put a supervisor on an approved roster; give its id."""
+    roster = Roster(
+        department="test",
+        categories=list(categories),
+        projects=[],
+        reason="test",
+        made_us=0,
+        made_by="test",
+        approved_us=0,
+        approved_by="another",
+        shifts=[Shift(user_id=user_id, from_us=0, until_us=until_us)],
+    )
+    orm.add(roster)
+    orm.flush()
+    return roster.id
 
 
 @contextmanager

@@ -171,8 +171,28 @@ def settled(page: Page, timeout: float = 30) -> list[int]:
         last[0] = now
         return stands and bool(now) and same
 
-    wait_until(still, timeout, "the tiles to stand still")
+    try:
+        wait_until(still, timeout, "the tiles to stand still")
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {_standing(page)}, last seen {last[0]}") from error
     return [number for number in last[0].values() if isinstance(number, int)]
+
+
+def _standing(page: Page) -> str:
+    """Say what the replay says of itself, and where each tile's media element is."""
+    return str(
+        page.evaluate(
+            """() => [
+                document.querySelector('.replay')?.getAttribute('aria-busy'),
+                document.querySelector('[data-clock]')?.dataset.clock,
+                ...[...document.querySelectorAll('figure[data-tile]')].map((tile) => {
+                    const media = tile.querySelector('video');
+                    return [tile.dataset.view, media?.currentTime, media?.paused, media?.seeking,
+                        media?.readyState, tile.getBoundingClientRect().top].join(' ');
+                }),
+            ]"""
+        )
+    )
 
 
 def violations(page: Page) -> list[str]:

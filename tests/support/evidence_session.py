@@ -1,7 +1,7 @@
 """A small honest session as stored bytes and records, to be packaged and attacked.
 
 Two streams of one run each over midnight UTC, a gap, records of other times around it; the media
-are boxes with random content, which is all that the evidence looks at.
+are boxes with random content, which is all that the evidence looks at, unless sound is asked for.
 """
 
 import hashlib
@@ -11,6 +11,8 @@ import struct
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from support.evidence_sound import sounding_pieces
 
 from bidwitness.intervals import Interval
 from bidwitness.storage.evidence.canonical import JsonValue, canonical
@@ -96,6 +98,8 @@ class Stream:
     id: str
     records: list[dict[str, JsonValue]] = field(default_factory=list)
     files: dict[tuple[str, int], list[bytes]] = field(default_factory=dict)
+    # What its camera sends as sound, if that is to be real.
+    sound: str | None = None
 
     def place(self, start_us: int) -> Place:
         if not self.records:
@@ -105,7 +109,11 @@ class Stream:
     def segment(self, index: int, run: str = "run-1", run_seq: int | None = None) -> None:
         start = START + index * LENGTH
         place = self.place(start)
-        pieces = media_pieces(f"{self.id}/{index}")
+        pieces, stated = (
+            sounding_pieces(self.sound, index)
+            if self.sound
+            else (media_pieces(f"{self.id}/{index}"), None)
+        )
         number = index if run_seq is None else run_seq
         facts = SegmentFacts(
             place=place,
@@ -113,7 +121,7 @@ class Stream:
             run_seq=number,
             tracks=(
                 TrackFacts(1, "picture", "avc1.64001f", 90_000),
-                TrackFacts(2, "sound", "fLaC", 8_000, "pcm_alaw"),
+                TrackFacts(2, "sound", "flac", 8_000, self.sound or "pcm_alaw"),
             ),
             media=(
                 MediaFacts(1, index * 900_000, 900_000, 250),
@@ -122,6 +130,7 @@ class Stream:
             wall=(start, start + LENGTH),
             anchors=(Anchor(index * 900_000, None, 5, start),),
             quality="arrival",
+            g711=stated,
             **file_facts(pieces),
         )
         self.records.append(record_of(facts))
@@ -164,9 +173,9 @@ class Session:
         self.records.append(record_of(facts))
 
 
-def make_stream(stream_id: str) -> Stream:
+def make_stream(stream_id: str, sound: str | None = None) -> Stream:
     """Ten segments; in place of the sixth (number 5) an outage."""
-    stream = Stream(stream_id)
+    stream = Stream(stream_id, sound=sound)
     for index in range(10):
         if index == 5:
             stream.gap(START + 5 * LENGTH, START + 6 * LENGTH)

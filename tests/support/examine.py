@@ -9,7 +9,7 @@ from itertools import pairwise
 import av
 import numpy as np
 from sqlalchemy import select
-from support.stored import decode, ffmpeg_words
+from support.stored import ffmpeg_words, look_at
 
 from bidwitness.simulator.signals import find_beeps, is_flash
 from bidwitness.simulator.stamps import FrameStamp, read_sei
@@ -91,11 +91,11 @@ class Examiner:
 
     def sound_offsets_us(self, segment: Segment) -> list[int]:
         """Give beep minus flash for each full second of a segment that has both."""
-        decoded = decode(self.bytes_of(segment))
+        decoded = look_at(self.bytes_of(segment), is_flash)
         if not decoded.sound:
             return []
-        flags = [(at, is_flash(np.asarray(image, np.uint8))) for at, image in decoded.pictures]
-        flashes = [at for (_, before), (at, now) in pairwise(flags) if now and not before]
+        pairs = pairwise(decoded.pictures)
+        flashes = [at for (_, before), (at, now) in pairs if now and not before]
         rate = 8000
         start = decoded.sound[0][0]
         samples = np.asarray(decoded.samples, np.int16)

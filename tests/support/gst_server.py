@@ -66,7 +66,10 @@ class Feeder:
             if gone.wait(0.005):
                 return
         utc_at_zero = self._utc_of(clock) + leading.get_base_time() // 1000
-        frame = self._genlock.frame_now() + 1
+        # Sound that goes with a frame began up to 104 ms before it. What was taken before the
+        # pipeline began has no stamp in it: beside pictures it counts as the beginning, alone it
+        # would be a seam.
+        frame = self._genlock.frame_now() + (1 if video else 4)
         while not gone.wait(max(self._genlock.wait_us(frame), 0) / 1e6):
             at_us = self._genlock.instant_us(frame) - utc_at_zero
             sent = not video or self._emit(video, self._unit(frame), at_us, FRAME_US)

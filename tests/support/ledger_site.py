@@ -1,5 +1,6 @@
 """A site with an index, a log, and something to write into it."""
 
+import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from sqlalchemy import select
 from support.clock import FakeClock
 
 from bidwitness.config import Settings
+from bidwitness.storage.check.audit import check_audit
 from bidwitness.storage.check.ledger import check_ledger
 from bidwitness.storage.check.problems import Problem
 from bidwitness.storage.evidence.entries import LogEntry, read_entry
@@ -67,8 +69,17 @@ class Site:
             return list(orm.scalars(select(Outbox).order_by(Outbox.id)))
 
     def problems(self) -> list[Problem]:
-        found = check_ledger(self.index, self.settings, self.clock.utc_us(), late_us=600_000_000)
+        """What `check ledger` and `check audit` find."""
+        now, late_us = self.clock.utc_us(), 600_000_000
+        found = itertools.chain(
+            check_ledger(self.index, self.settings, now, late_us=late_us),
+            check_audit(self.index, self.settings, now, late_us=late_us),
+        )
         return [problem for problem in found if problem is not None]
+
+    def damage(self) -> list[Problem]:
+        """The same, without what somebody has answered for."""
+        return [problem for problem in self.problems() if problem.is_damage]
 
     def alarm(self) -> str | None:
         with self.index.read() as orm:

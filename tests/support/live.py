@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Self
 
 from support.clips import TICK, make_clip
@@ -37,6 +38,9 @@ class TapCamera:
     frame: int = 0
     # Bytes that every picture is longer than it need be.
     padding: int = 0
+    # Makes sound that is nowhere twice, which ``heard`` keeps.
+    noise: Random | None = None
+    heard: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.tap = LiveTap(self.run_dir, self.clock)
@@ -64,6 +68,9 @@ class TapCamera:
             for half in range(2):
                 pts = self.frame * 320 + half * 160
                 sound = bytes([pts // 160 % 256]) * 160
+                if self.noise is not None:
+                    sound = self.noise.randbytes(160)
+                    self.heard.append(sound)
                 self.tap.packet(self.stream_id, Packet(1, sound, pts, pts, 160, True, now))
             self.frame += 1
 

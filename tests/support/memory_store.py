@@ -17,6 +17,9 @@ from bidwitness.locking import UNLOCKED, Lock
 from bidwitness.storage.store.base import (
     Attacks,
     Found,
+    Listed,
+    Page,
+    Place,
     Source,
     StoredVersion,
     brought_up,
@@ -45,6 +48,8 @@ class MemoryStore:
         self.level = LockLevel.STORE
         self.lax = False
         self.objects: dict[tuple[str, str], bytes] = {}
+        # Delete markers: (key, version).
+        self.markers: list[tuple[str, str]] = []
         self.down = False
         self.full = False
         self.failures = 0
@@ -111,6 +116,33 @@ class MemoryStore:
         for key, version in sorted(self.objects):
             if key.startswith(prefix):
                 yield self.stat(key, version)
+
+    def hide(self, key: str) -> str:
+        """Remove an object without naming a version: that leaves a delete marker, and no more."""
+        self.markers.append((key, f"marker-{len(self.markers)}"))
+        return self.markers[-1][1]
+
+    def versions(self, prefix: str = "", after: Place | None = None, limit: int = 1000) -> Page:
+        self._call("versions", prefix)
+        newest = dict((*self.objects, *self.markers))
+        listed = [
+            Listed(key, version, len(data), False, newest[key] == version, None)
+            for (key, version), data in self.objects.items()
+        ]
+        listed += [Listed(k, v, 0, True, newest[k] == v, None) for k, v in self.markers]
+        rest = [
+            item
+            for item in sorted(listed, key=lambda item: (item.key, item.version))
+            if item.key.startswith(prefix)
+            and (
+                after is None
+                or item.key > after.key
+                or (item.key == after.key and item.version > (after.version or "~"))
+            )
+        ]
+        page = tuple(rest[:limit])
+        more = Place(page[-1].key, page[-1].version) if len(rest) > limit else None
+        return Page(page, more)
 
     def delete_version(self, key: str, version: str) -> None:
         self._call("delete_version", key)

@@ -13,6 +13,9 @@ from bidwitness.storage.index.models import (
     Claim,
     FragmentTable,
     Hold,
+    Item,
+    Lot,
+    Project,
     Record,
     Room,
     Segment,
@@ -25,6 +28,8 @@ from bidwitness.words import (
     ClaimClass,
     ClockQuality,
     Condition,
+    LotPhase,
+    ProjectCategory,
     RoomKind,
     SessionKind,
     SessionState,
@@ -122,6 +127,8 @@ def a_session(
     *,
     state: SessionState = SessionState.SEALED,
     kind: SessionKind = SessionKind.EVALUATION,
+    phase: LotPhase = LotPhase.EVALUATING,
+    department: str | None = None,
 ) -> str:
     with index.write() as orm:
         session = Session(
@@ -135,6 +142,18 @@ def a_session(
         )
         orm.add(session)
         orm.flush()
+        code = new_id()
+        project = Project(
+            code=code,
+            name=code,
+            category=ProjectCategory.CONSTRUCTION,
+            department=department,
+            created_us=0,
+        )
+        project.lots = [Lot(code="-", phase=phase)]
+        orm.add(project)
+        orm.flush()
+        orm.add(Item(session_id=session.id, lot_id=project.lots[0].id))
         return session.id
 
 

@@ -49,6 +49,8 @@ class Sealed:
                     reason="a complaint",
                     made_us=self.start,
                     made_by="test",
+                    department_us=self.start,
+                    department_by="department",
                 )
             )
 
@@ -84,7 +86,7 @@ def sealed_session(api: RunningApi, clock: FakeClock) -> Sealed:
 def fetched(client: httpx.Client, export_id: str, folder: Path) -> Path:
     answer = client.get(f"/api/v1/exports/{export_id}/package")
     assert answer.status_code == 200, answer.text
-    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["cache-control"] == "private, no-store"
     target = folder / f"{export_id}.zip"
     target.write_bytes(answer.content)
     return target

@@ -24,7 +24,7 @@ from bidwitness.storage.sessions.plan import NewBooking
 from bidwitness.storage.sessions.seal import Sealer
 from bidwitness.words import ClaimClass, Role
 
-ADMIN = frozenset({Role.SYSTEM_ADMIN})
+DESK = frozenset({Role.VENUE, Role.ARCHIVIST})
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Desk:
         return booked(room, self.now + after, self.now + after + hours * HOUR)
 
     def do(
-        self, act: Callable[[SessionCommands], object], roles: frozenset[Role] | None = ADMIN
+        self, act: Callable[[SessionCommands], object], roles: frozenset[Role] | None = DESK
     ) -> None:
         with self.index.write() as orm:
             act(SessionCommands(orm, self.clock, self.settings, PERSON, roles))

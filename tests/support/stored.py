@@ -3,11 +3,15 @@
 import io
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import av
 import numpy as np
 from support.needs import absent
+
+T = TypeVar("T")
 
 
 def ffmpeg_words(data: bytes, *options: str) -> str:
@@ -32,10 +36,10 @@ def ffmpeg_words(data: bytes, *options: str) -> str:
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """All pictures as (µs, grey image), and all sound as (µs of the first sample, samples)."""
+class Decoded(Generic[T]):
+    """All pictures as (µs, what was made of each), all sound as (µs of the first sample, samples)."""
 
-    pictures: list[tuple[int, np.ndarray]]
+    pictures: list[tuple[int, T]]
     sound: list[tuple[int, np.ndarray]]
 
     @property
@@ -43,18 +47,35 @@ class Decoded:
         return np.concatenate([block for _, block in self.sound])
 
 
-def decode(data: bytes) -> Decoded:
-    """Decode a file from its bytes."""
-    pictures: list[tuple[int, np.ndarray]] = []
+def decode(data: bytes) -> Decoded[np.ndarray]:
+    """Decode a file from its bytes; of each picture give the grey image."""
+    return look_at(data, np.copy)
+
+
+def look_at(data: bytes, see: Callable[[np.ndarray], T]) -> Decoded[T]:
+    """Decode a file from its bytes; keep of each picture what ``see`` makes of its grey image.
+
+    A minute of large pictures kept whole takes longer to put into memory than to decode.
+    """
+    pictures: list[tuple[int, T]] = []
     sound: list[tuple[int, np.ndarray]] = []
     with av.open(io.BytesIO(data)) as container:
+        for stream in container.streams.video:
+            stream.thread_type = "AUTO"
         for frame in container.decode():
             assert frame.pts is not None and frame.time_base is not None
             at = int(frame.pts * frame.time_base * 1_000_000)
             if isinstance(frame, av.VideoFrame):
-                pictures.append((at, frame.to_ndarray(format="gray8")))
+                pictures.append((at, see(_luma(frame))))
             else:
                 # Of several channels the first; sound of one may come packed or planar.
                 planes = frame.to_ndarray()
                 sound.append((at, planes[0] if frame.format.is_planar else planes.reshape(-1)))
     return Decoded(pictures, sound)
+
+
+def _luma(frame: av.VideoFrame) -> np.ndarray:
+    """The first plane as it lies there: every picture here is YUV."""
+    plane = frame.planes[0]
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    return rows[: frame.height, : frame.width]

@@ -16,6 +16,7 @@ from bidwitness.demo.cast import PROJECT_CODE
 from bidwitness.demo.client import ApiClient
 from bidwitness.demo.processes import Server, VirtualCameras, make_logins
 from bidwitness.demo.run import Stage, demo_settings, set_stage
+from bidwitness.demo.staff import Staff
 from bidwitness.serve import Supervisor
 
 SECOND = 1_000_000
@@ -23,11 +24,11 @@ SECOND = 1_000_000
 
 @dataclass
 class RunningSystem:
-    """A system that records. ``client`` is signed in as the administrator."""
+    """A system that records. ``client`` is all of the centre's people."""
 
     settings: Settings
     base: str
-    client: ApiClient
+    client: Staff
     passwords: Mapping[str, str]
     stage: Stage
     cameras: VirtualCameras
@@ -96,9 +97,8 @@ def running_system(
         passwords = make_logins(settings)
         server = stack.enter_context(Server(settings))
         base = f"http://{settings.host}:{settings.port}"
-        client = stack.enter_context(ApiClient(base))
+        client = stack.enter_context(Staff(base, passwords))
         wait_until(client.is_ready, 60, "the server")
-        client.login("admin", passwords["admin"])
         stage = set_stage(client, cameras.addresses)
         wait_until(lambda: all_ok(client), 60, "every camera to record")
         yield RunningSystem(settings, base, client, passwords, stage, cameras, server)

@@ -15,6 +15,7 @@ need chromium command -v chromium
 need redis-server command -v redis-server
 need postgresql exists '/usr/lib/postgresql/*/bin/initdb'
 need fonts-noto-cjk exists '/usr/share/fonts/opentype/noto/NotoSansCJK*'
+need softhsm2 command -v softhsm2-util
 need poppler-utils command -v pdftotext
 need python3-gi test -d /usr/lib/python3/dist-packages/gi
 need gir1.2-gst-rtsp-server-1.0 exists '/usr/lib/*/girepository-1.0/GstRtspServer-1.0.typelib'

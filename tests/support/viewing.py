@@ -87,6 +87,8 @@ class Scene:
                 reason="test",
                 made_us=self.start,
                 made_by="test",
+                department_us=self.start,
+                department_by="department",
                 expires_us=None if expires_s is None else self.at(expires_s),
             )
             orm.add(row)

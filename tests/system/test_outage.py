@@ -28,6 +28,7 @@ from bidwitness.config import Settings, load_settings
 from bidwitness.demo.client import ApiClient
 from bidwitness.demo.processes import VirtualCameras, make_logins
 from bidwitness.demo.run import new_session, set_stage
+from bidwitness.demo.staff import Staff
 from bidwitness.errors import BidWitnessError
 from bidwitness.serve import Supervisor
 from bidwitness.storage.footage import open_footage
@@ -51,7 +52,7 @@ class Composed:
     """Everything of the compose file, as processes."""
 
     settings: Settings
-    client: ApiClient
+    client: Staff
     postgres: PostgresServer
     supervisor: Supervisor
     cameras: VirtualCameras
@@ -96,9 +97,8 @@ def running_compose(folder: Path) -> Iterator[Composed]:
         supervisor = stack.enter_context(
             supervised(processes(compose), {**os.environ, **common}, folder / "logs")
         )
-        client = stack.enter_context(ApiClient(f"http://127.0.0.1:{api}"))
+        client = stack.enter_context(Staff(f"http://127.0.0.1:{api}", passwords))
         wait_until(client.is_ready, 60, "the server")
-        client.login("admin", passwords["admin"])
         yield Composed(settings, client, postgres, supervisor, cameras)
 
 

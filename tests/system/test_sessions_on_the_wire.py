@@ -29,7 +29,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
 
 def grant(system: RunningSystem, session: str) -> None:
     body = {"media": ["picture", "sound"], "actions": ["replay"], "reason": "test"}
-    system.client.post("grants", {"username": "auditor", "session_id": session, **body})
+    system.client.grant({"username": "auditor", "session_id": session, **body})
 
 
 def auditor(system: RunningSystem) -> Viewer:
