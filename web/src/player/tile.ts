@@ -1,9 +1,11 @@
 /** One tile of a replay: a media element, its hls.js and the map from recorder time to it. */
 
 import Hls from 'hls.js/light';
-import type { ErrorData, LevelDetails } from 'hls.js/light';
+import type { ErrorData, Fragment, LevelDetails } from 'hls.js/light';
 import type { Interval, Micros } from '../api/types';
-import { sampleCount } from './fmp4';
+import { frameTicks, timescale } from './fmp4';
+import type { FrameTicks } from './fmp4';
+import { FrameTable, SAME_FRAME } from './frames';
 import { AFTER_GAP_LEAD, FrameGrid, PICTURE, steer, UNTRUE_MS } from './sync';
 import type { Tuning } from './sync';
 import { extent, nextPicture, placeOf, spansOf, timeAt } from './timemap';
@@ -20,11 +22,12 @@ export type TileView =
 
 const RETRY_MS = [1000, 2000, 4000, 8000, 15000];
 /**
- * A frame painted after a seek may be of uneven length and yet the right one: so it is once no other
- * has come for so long. On a busy machine paints from before the seek come late, and the new one later.
+ * Where a file does not tell when its frames begin, one painted after a seek may be of uneven length
+ * and yet the right one: so it is once no other has come for so long.
  */
 const QUIET_MS = 1000;
-const NO_PAINT_WAIT_MS = 2500;
+/** A browser may forget to tell of a paint: it is asked to paint again after so long. */
+const ASK_AGAIN_MS = [2500, 7500];
 /** Standing on the wrong frame is worse than waiting; whoever wants another instant ends it. */
 const SEEK_WAIT_MS = 15_000;
 
@@ -44,6 +47,9 @@ const CONFIG = {
 export class Tile {
   view: TileView = { kind: 'loading' };
   readonly grid = new FrameGrid();
+  readonly #frames = new FrameTable();
+  /** Loaded, and not yet on the media's times. */
+  readonly #loaded = new Map<number, FrameTicks>();
   /** Media time of the frame on the screen, or null before the first. */
   painted: number | null = null;
 
@@ -57,6 +63,9 @@ export class Tile {
   #sought: number | null = null;
   #want: Micros;
   #paintedAt = 0;
+  /** When the browser gave the painted frame to the screen, and when a seek was last asked for. */
+  #presentedAt = 0;
+  #soughtAt = 0;
 
   constructor(
     readonly media: HTMLMediaElement,
@@ -101,7 +110,9 @@ export class Tile {
   frameMiddle(): Micros | null {
     if (this.painted === null) return null;
     const start = timeAt(this.#spans, this.painted + 1e-4);
-    return start === null ? null : Math.round(start + this.grid.seconds * 5e5);
+    const frame = this.#frames.at(this.painted + SAME_FRAME);
+    const seconds = frame ? frame.end - this.painted : this.grid.seconds;
+    return start === null ? null : Math.round(start + seconds * 5e5);
   }
 
   /** Whether the tile could go on from `time` at once (a tile without picture there always can). */
@@ -206,22 +217,40 @@ export class Tile {
   #seek(media: number): void {
     this.grid.cut();
     this.#sought = media;
+    this.#soughtAt = performance.now();
     this.media.currentTime = media;
   }
 
   async #arrived(target: number, wanted: () => boolean): Promise<void> {
     const until = performance.now() + SEEK_WAIT_MS;
     let seeked: number | null = null;
+    let asked = 0;
     while (!this.#closed && wanted() && performance.now() < until) {
       await new Promise((resolve) => requestAnimationFrame(resolve));
       if (this.media.seeking || this.media.readyState < 2) continue;
       if (!(this.media instanceof HTMLVideoElement)) return;
       seeked ??= performance.now();
-      const early = target - (this.painted ?? -Infinity);
-      const there = early > -0.002 && early < this.grid.seconds * 1.2;
-      const quiet = performance.now() - Math.max(this.#paintedAt, seeked);
-      if (there || quiet > (this.#paintedAt > seeked ? QUIET_MS : NO_PAINT_WAIT_MS)) return;
+      const shown = this.#shows(target, seeked);
+      if (shown) return;
+      const waited = performance.now() - Math.max(this.#paintedAt, seeked);
+      if (shown === false && waited > (ASK_AGAIN_MS[asked] ?? Infinity)) {
+        asked++;
+        this.#seek(target);
+      }
     }
+  }
+
+  /**
+   * Whether the frame on the screen is the one for `target`: by the file, else by its quiet. What
+   * is known of paints is old on a busy machine: only one since the last seek says what is seen.
+   */
+  #shows(target: number, seeked: number): boolean | null {
+    if (this.painted === null || this.#presentedAt < this.#soughtAt) return false;
+    const known = this.#frames.shows(this.painted, target);
+    if (known !== null) return known;
+    const early = target - this.painted;
+    if (early > -SAME_FRAME && early < this.grid.seconds * 1.2) return true;
+    return performance.now() - Math.max(this.#paintedAt, seeked) > QUIET_MS || null;
   }
 
   #watchPaints(): void {
@@ -231,6 +260,7 @@ export class Tile {
       if (this.#closed) return;
       this.painted = frame.mediaTime;
       this.#paintedAt = performance.now();
+      this.#presentedAt = frame.presentationTime;
       this.grid.painted(frame.mediaTime);
       video.requestVideoFrameCallback(paint);
     };
@@ -241,6 +271,8 @@ export class Tile {
     const hls = new Hls(CONFIG);
     this.#hls = hls;
     this.#started = false;
+    this.#frames.clear();
+    this.#loaded.clear();
     const take = (details: LevelDetails) => {
       this.#spans = spansOf(details.fragments);
       if (this.#started) return;
@@ -262,16 +294,35 @@ export class Tile {
     });
     hls.on(Hls.Events.LEVEL_UPDATED, (_, data) => take(data.details));
     hls.on(Hls.Events.LEVEL_PTS_UPDATED, (_, data) => take(data.details));
-    hls.on(Hls.Events.FRAG_LOADED, (_, { frag, payload }) => {
-      if (frag.sn !== 'initSegment') this.grid.loaded(sampleCount(payload), frag.duration);
+    hls.on(Hls.Events.FRAG_LOADED, (_, { frag, payload }) => this.#take(frag, payload));
+    hls.on(Hls.Events.FRAG_BUFFERED, (_, { frag }) => {
+      this.#tries = 0;
+      this.#place(frag);
     });
-    hls.on(Hls.Events.FRAG_BUFFERED, () => (this.#tries = 0));
     hls.on(Hls.Events.MANIFEST_PARSED, () => {
       if (!this.#started) hls.startLoad(-1);
     });
     hls.on(Hls.Events.ERROR, (_, data) => this.#failed(hls, data));
     hls.loadSource(this.url);
     hls.attachMedia(this.media);
+  }
+
+  #take(frag: Fragment, payload: ArrayBuffer): void {
+    const ticks = frag.sn === 'initSegment' ? null : frameTicks(payload);
+    if (ticks === null || frag.sn === 'initSegment') return;
+    this.grid.loaded(ticks.starts.length, frag.duration);
+    this.#loaded.set(frag.sn, ticks);
+  }
+
+  /** Now it is known where in the media a fragment lies. */
+  #place(frag: Fragment): void {
+    if (frag.sn === 'initSegment') return;
+    const ticks = this.#loaded.get(frag.sn);
+    const init = frag.initSegment?.data;
+    const scale = init ? timescale(init) : null;
+    this.#loaded.delete(frag.sn);
+    if (!ticks || scale === null || frag.startDTS === undefined) return;
+    this.#frames.add(frag.sn, ticks, scale, frag.startDTS);
   }
 
   #failed(hls: Hls, data: ErrorData): void {
