@@ -168,7 +168,8 @@ def settled(page: Page, timeout: float = 30) -> list[int]:
         stands = page.locator(".replay[aria-busy=false]").count() == 1
         now = frames(page)
         same = now == last[0] and all(isinstance(number, int) for number in now.values())
-        last[0] = now
+        # What is on the screen may be a moment older than what the page has been told of it.
+        last[0] = now if stands else {}
         return stands and bool(now) and same
 
     try:
