@@ -114,6 +114,19 @@ describe('playing', () => {
     expect(replay.clock.time()).toBeLessThan(60 * SECOND);
   });
 
+  test('shows the last pictures at the end, not what comes after them', async () => {
+    const { replay, tiles, run } = make();
+    tiles[0]!.extent = { from: 0, to: 59.8 * SECOND };
+    // This one broke off much earlier, and says so.
+    tiles[1]!.extent = { from: 0, to: 30 * SECOND };
+    replay.seek(59.5 * SECOND);
+    replay.play();
+    run(1500);
+    await Promise.resolve();
+    expect(replay.playing).toBe(false);
+    expect(replay.clock.time()).toBe(59.8 * SECOND - 1000);
+  });
+
   test('waits behind the end of a growing record and goes on as it grows', () => {
     const { replay, tiles, run } = make({ live: true });
     replay.seek(100 * SECOND);

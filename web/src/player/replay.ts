@@ -34,6 +34,8 @@ export const LIVE_MARGIN: Micros = 2_000_000;
 export const PATIENCE_MS = 3000;
 /** Cameras that begin so soon after the first one are in the first sight. */
 const FIRST_SIGHT: Micros = 2_000_000;
+/** Cameras that end so soon before the record does are in the last one. */
+const LAST_SIGHT: Micros = 1_000_000;
 /** Above this rate sound is noise. */
 export const SOUND_MAX_RATE = 2;
 
@@ -242,13 +244,19 @@ export class Replay {
         this.#heldSince = this.now();
       } else {
         this.#stop();
-        void this.settle(this.end - 1000);
+        void this.settle(this.#lastSight() - 1000);
       }
       return;
     }
     for (const tile of this.tiles.values()) tile.follow(time, this.clock.rate);
     if (this.clock.rate > SOUND_MAX_RATE) this.#sound?.cue(time);
     else this.#sound?.follow(time, this.clock.rate);
+  }
+
+  /** Where cameras end within a second of the record's end, their last pictures are its last sight. */
+  #lastSight(): Micros {
+    const ends = [...this.tiles.values()].map((tile) => tile.extent?.to ?? -Infinity);
+    return Math.min(this.end, ...ends.filter((to) => to > this.end - LAST_SIGHT));
   }
 
   /** The clock stands until the tiles are ready, but not for ever: one must not stop the rest. */
