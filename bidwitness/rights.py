@@ -93,12 +93,15 @@ class RightsPolicy:
     for; without it, all within their scope at any time. ``attestors_hear``: the sound of closed
     sittings too. ``department_approves``: a grant over a closed sitting waits for the supervising
     department until the result is published. ``small_centre``: see ``SMALL_CENTRE``.
+    ``break_glass``: a supervisor may see at once what she is not on duty for; others are told, and
+    review it afterwards.
     """
 
     supervisors_need_duty: bool = True
     attestors_hear: bool = False
     department_approves: bool = True
     small_centre: bool = False
+    break_glass: bool = True
 
 
 # As delivered.

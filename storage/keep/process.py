@@ -12,6 +12,7 @@ from bidwitness.config import Settings
 from bidwitness.errors import Unavailable
 from bidwitness.storage.alarming.notify import Notifier
 from bidwitness.storage.alarming.watch import StreamWatch
+from bidwitness.storage.break_glass import ReviewWatch
 from bidwitness.storage.footage import Footage
 from bidwitness.storage.index.database import Database, open_index, upgrade
 from bidwitness.storage.index.policies import seed_policies
@@ -90,6 +91,7 @@ def duties_of(
         Duty("clockwork", 1.0, _quietly(lambda: clockwork.tick(database, clock, settings))),
         Duty("streams", 1.0, _quietly(streams.watch)),
         Duty("notify", 1.0, notify.notify, eager=True),
+        Duty("reviews", 60.0, _quietly(ReviewWatch(database, clock).watch)),
         Duty("plans", 300.0, _quietly(PlanMonitor(database, clock).watch)),
         Duty("seal", 1.0, _quietly(seal.seal_due)),
         Duty("ledger", 1.0, ledger.log_some, eager=True),

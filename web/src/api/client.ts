@@ -7,6 +7,8 @@ import type {
   Approval,
   AuditEntry,
   AuditReport,
+  BreakGlass,
+  BreakGlassPage,
   Camera,
   CameraChange,
   Copy,
@@ -253,6 +255,13 @@ export const api = {
   endRoster: (rosterId: string, reason: string) =>
     call<Roster>('POST', `/rosters/${id(rosterId)}/end`, { reason }),
   agreeToGrant: (grantId: string) => call<Grant>('POST', `/grants/${id(grantId)}/department`, {}),
+
+  breakGlasses: (wish: { due?: boolean; cursor?: string }, signal?: AbortSignal) =>
+    call<BreakGlassPage>('GET', `/break-glass${query(wish)}`, undefined, signal),
+  breakGlass: (sessionId: string, reason: string) =>
+    call<BreakGlass>('POST', '/break-glass', { session_id: sessionId, reason }),
+  reviewBreakGlass: (grantId: string, justified: boolean, opinion: string) =>
+    call<BreakGlass>('POST', `/break-glass/${id(grantId)}/review`, { justified, opinion }),
 
   register: (q: string, cursor?: string, signal?: AbortSignal) =>
     call<Page<RegisterRow>>('GET', `/register${query({ q, cursor })}`, undefined, signal),

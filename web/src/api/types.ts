@@ -621,6 +621,7 @@ export interface FootageWish {
 
 export interface Grant {
   id: string;
+  kind: 'duty' | 'request' | 'demand' | 'break_glass';
   username: string;
   session_id: string | null;
   media: Medium[];
@@ -640,7 +641,35 @@ export interface Grant {
 
 export type Proof = 'signed' | 'return' | 'destruction';
 export type RegisterKind =
-  'grant' | 'refusal' | 'revocation' | 'copy' | 'handover' | 'review' | Proof;
+  'grant' | 'refusal' | 'revocation' | 'copy' | 'handover' | 'break_glass' | 'review' | Proof;
+
+/** What a supervisor took upon herself to see, and what was said of it later. */
+export interface BreakGlass {
+  id: string;
+  username: string;
+  name: string;
+  session_id: string;
+  session: string;
+  media: Medium[];
+  reason: string;
+  taken_at: Micros;
+  until: Micros;
+  revoked_at: Micros | null;
+  register_id: number | null;
+  register_no: string | null;
+  due_at: Micros;
+  overdue: boolean;
+  reviewed_at: Micros | null;
+  reviewed_by: string | null;
+  justified: boolean | null;
+  opinion: string | null;
+}
+
+export interface BreakGlassPage extends Page<BreakGlass> {
+  allowed: boolean;
+  minutes: number;
+  review_days: number;
+}
 
 /** What was written later about a numbered row. */
 export interface RegisterLater {

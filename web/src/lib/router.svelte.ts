@@ -7,6 +7,7 @@ export interface Route {
     | 'session'
     | 'cameras'
     | 'rosters'
+    | 'break-glass'
     | 'account'
     | 'approvals'
     | 'register'
@@ -24,6 +25,7 @@ const PAGES = [
   'sessions',
   'cameras',
   'rosters',
+  'break-glass',
   'account',
   'approvals',
   'register',
