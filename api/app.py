@@ -18,6 +18,7 @@ from bidwitness.api import (
     auth,
     break_glass,
     cameras,
+    disposals,
     events,
     evidence_reports,
     exports,
@@ -79,6 +80,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     auth.router,
     break_glass.router,
     cameras.router,
+    disposals.router,
     events.router,
     factors.router,
     grants.router,
@@ -127,6 +129,7 @@ def create_app(
     """
     clock = clock or SystemClock()
     passwords = passwords or Passwords()
+    secrets = SecretBox(settings.secret_key_file)
     parts = Parts(
         settings=settings,
         database=database or open_index(settings),
@@ -134,10 +137,12 @@ def create_app(
         passwords=passwords,
         limiter=LoginLimiter(clock),
         code_limiter=LoginLimiter(clock, BY_CODES),
-        secrets=SecretBox(settings.secret_key_file),
+        secrets=secrets,
         tries=Tries(),
         hints=Hints(settings),
-        kinds=approval_kinds(passwords.hash),
+        kinds=approval_kinds(
+            passwords.hash, secrets, clock, allow_loopback=settings.allow_loopback_cameras
+        ),
     )
     app = Described(
         title="BidWitness",

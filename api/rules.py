@@ -141,6 +141,11 @@ RULES: tuple[Rule, ...] = (
         _only(_R.SUPERVISOR, _R.DIRECTOR, _R.SECURITY_ADMIN, _R.AUDIT_ADMIN),
         "break_glass.uses",
     ),
+    Rule(
+        "know what is to be destroyed, and what was",
+        _only(_R.ARCHIVIST, _R.DIRECTOR, _R.SUPERVISOR),
+        "disposals.due disposals.exact_list disposals.disposals",
+    ),
     Rule("hold", _only(_R.ARCHIVIST, _R.SUPERVISOR), "holds.place"),
     Rule("know of holds", _only(_R.ARCHIVIST, _R.SUPERVISOR, _R.DIRECTOR), "holds.holds"),
     Rule(

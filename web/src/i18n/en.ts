@@ -61,6 +61,7 @@ export const en: Dictionary = {
       'second-factor-required': 'Set up a second factor first',
       'not-found': 'It does not exist, or you may not see it',
       conflict: 'It clashes with the present state; reload and try again',
+      'needs-approval': 'This takes two people',
       'too-many': 'Too many attempts; wait a moment',
       'too-large': 'It is too large',
       unavailable: 'The service does not answer at the moment',
@@ -227,6 +228,7 @@ export const en: Dictionary = {
       'session.dispose': 'Destroy footage',
       'classified.begin': 'Do not record: classified',
       'classified.end': 'End classified time early',
+      'pull.stop': 'Stop recording where a session is due',
     },
     needOpinion: 'Say why not.',
     recover: 'Recover an account',
@@ -642,6 +644,13 @@ export const en: Dictionary = {
     unreviewed: (count: number) =>
       count === 1 ? 'One break-glass to be reviewed' : `${count} break-glasses to be reviewed`,
     more: 'More',
+  },
+  twoPeople: {
+    ask: 'Ask for it',
+    asked: 'Asked for: others have to agree.',
+    stopTitle: (camera: string) => `Stop recording ${camera}: it takes two`,
+    stopLead:
+      'A session is recorded in this room, or begins within a day: nobody stops the recording alone. Ask for it here; it is done once the venue or the director agrees.',
   },
   ask: {
     open: 'Ask for footage',

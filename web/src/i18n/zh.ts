@@ -59,6 +59,7 @@ export const zh = {
       'second-factor-required': '请先设置第二因素',
       'not-found': '内容不存在，或您无权查看',
       conflict: '与当前状态冲突，请刷新后再试',
+      'needs-approval': '此操作须两人完成',
       'too-many': '操作过于频繁，请稍后再试',
       'too-large': '内容过大',
       unavailable: '服务暂时不可用',
@@ -223,6 +224,7 @@ export const zh = {
       'session.dispose': '销毁录像',
       'classified.begin': '涉密期间不录制',
       'classified.end': '提前结束涉密',
+      'pull.stop': '场次期间停止录制',
     } as Record<string, string>,
     needOpinion: '请写明理由。',
     recover: '恢复账户',
@@ -634,6 +636,13 @@ export const zh = {
     reviewDone: '审查意见已记入调阅登记。',
     unreviewed: (count: number) => `${count} 次应急查看待审查`,
     more: '更多',
+  },
+  twoPeople: {
+    ask: '提出请求',
+    asked: '已提出请求，待他人审批。',
+    stopTitle: (camera: string) => `停止录制 ${camera}：须两人`,
+    stopLead:
+      '该房间有场次正在录制或一天内开始，一人不能停止录制。可在此提出请求，由场地管理员或中心负责人同意后执行。',
   },
   ask: {
     open: '申请调阅',
