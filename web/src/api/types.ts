@@ -671,6 +671,78 @@ export interface BreakGlassPage extends Page<BreakGlass> {
   review_days: number;
 }
 
+export interface Hold {
+  id: string;
+  case_no: string;
+  reason: string;
+  session_id: string | null;
+  placed_at: Micros;
+  placed_by: string;
+  confidential: boolean;
+  officers: string[];
+}
+
+export interface Policy {
+  id: string;
+  room_kind: RoomKind | null;
+  session_kind: SessionKind | null;
+  category: ProjectCategory | null;
+  loop_days: number | null;
+  keep_years: number | null;
+  basis: string | null;
+  changed_at: Micros;
+  changed_by: string;
+}
+
+/** A session whose footage may be destroyed, and the digest of the exact list. */
+export interface DueDisposal {
+  session_id: string;
+  name: string;
+  kept_until: Micros;
+  segments: number;
+  bytes: number;
+  list_sha256: string;
+}
+
+export interface Disposal {
+  id: string;
+  session_id: string;
+  name: string;
+  segments: number;
+  bytes: number;
+  list_sha256: string;
+  agreed_at: Micros;
+  agreed_by: string;
+  done_at: Micros | null;
+}
+
+/** Where a role of somebody holds. */
+export interface RoleScope {
+  id: string;
+  user_id: string;
+  role: Role;
+  site_id: string | null;
+  room_kind: RoomKind | null;
+  category: ProjectCategory | null;
+  department: string | null;
+  session_id: string | null;
+  reason: string;
+  made_at: Micros;
+  made_by: string;
+  ended_at: Micros | null;
+}
+
+export interface Substitution {
+  id: string;
+  user_id: string;
+  absent_id: string;
+  role: Role;
+  from: Micros;
+  until: Micros;
+  reason: string;
+  ended_at: Micros | null;
+}
+
 /** What was written later about a numbered row. */
 export interface RegisterLater {
   id: number;

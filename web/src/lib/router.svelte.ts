@@ -8,6 +8,7 @@ export interface Route {
     | 'cameras'
     | 'rosters'
     | 'break-glass'
+    | 'keeping'
     | 'account'
     | 'approvals'
     | 'register'
@@ -26,6 +27,7 @@ const PAGES = [
   'cameras',
   'rosters',
   'break-glass',
+  'keeping',
   'account',
   'approvals',
   'register',
