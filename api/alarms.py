@@ -8,6 +8,8 @@ from sqlalchemy import select
 from bidwitness.api.deps import Me, ThePartsOf
 from bidwitness.api.paging import newest_first, split_page
 from bidwitness.api.schemas import DEFAULT_LIMIT, Answer, CursorQuery, IdPath, LimitQuery
+from bidwitness.errors import NotFound
+from bidwitness.storage.break_glass import PRIVATE_ALARMS
 from bidwitness.storage.happenings import acknowledge_alarm
 from bidwitness.storage.index.models import Alarm
 
@@ -43,7 +45,8 @@ def alarms(
     limit: LimitQuery = DEFAULT_LIMIT,
 ) -> AlarmPage:
     """Alarms, newest first; ``open=true``: those that stand."""
-    query = select(Alarm)
+    # These are told to others: see break_glass.
+    query = select(Alarm).where(Alarm.kind.not_in(PRIVATE_ALARMS))
     if standing is not None:
         query = query.where(Alarm.cleared_us.is_(None) == standing)
     query = newest_first(query, Alarm.raised_us, Alarm.id, cursor, limit)
@@ -56,6 +59,9 @@ def alarms(
 def acknowledge(alarm_id: IdPath, user: Me, parts: ThePartsOf) -> AlarmAnswer:
     """Say that one has seen it."""
     with parts.database.write() as orm:
+        alarm = orm.get(Alarm, alarm_id)
+        if alarm is not None and alarm.kind in PRIVATE_ALARMS:
+            raise NotFound("There is no such alarm.")
         return _answer(acknowledge_alarm(orm, user.who, parts.clock.utc_us(), alarm_id))
 
 

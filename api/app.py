@@ -16,7 +16,9 @@ from bidwitness.api import (
     audit,
     audit_reports,
     auth,
+    break_glass,
     cameras,
+    disposals,
     events,
     evidence_reports,
     exports,
@@ -76,7 +78,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     audit.router,
     audit_reports.router,
     auth.router,
+    break_glass.router,
     cameras.router,
+    disposals.router,
     events.router,
     factors.router,
     grants.router,
@@ -125,6 +129,7 @@ def create_app(
     """
     clock = clock or SystemClock()
     passwords = passwords or Passwords()
+    secrets = SecretBox(settings.secret_key_file)
     parts = Parts(
         settings=settings,
         database=database or open_index(settings),
@@ -132,10 +137,12 @@ def create_app(
         passwords=passwords,
         limiter=LoginLimiter(clock),
         code_limiter=LoginLimiter(clock, BY_CODES),
-        secrets=SecretBox(settings.secret_key_file),
+        secrets=secrets,
         tries=Tries(),
         hints=Hints(settings),
-        kinds=approval_kinds(passwords.hash),
+        kinds=approval_kinds(
+            passwords.hash, secrets, clock, allow_loopback=settings.allow_loopback_cameras
+        ),
     )
     app = Described(
         title="BidWitness",

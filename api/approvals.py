@@ -13,7 +13,7 @@ from bidwitness.errors import InvalidInput, NotFound
 from bidwitness.storage import approvals as business
 from bidwitness.storage.approvals import Kind, Person
 from bidwitness.storage.grants import about_session
-from bidwitness.storage.index.models import Approval, Session, User
+from bidwitness.storage.index.models import Approval, Camera, Session, User
 from bidwitness.storage.knowing import known_sessions
 from bidwitness.words import ApprovalState, Role
 
@@ -244,12 +244,16 @@ def _answer(orm: Orm, parts: Parts, row: Approval, person: Person) -> ApprovalAn
 def _subject(orm: Orm, noun: str, subject_id: str) -> str | None:
     if noun == "user":
         return _name(orm, subject_id)
+    if noun == "camera":
+        camera = orm.get(Camera, subject_id)
+        return None if camera is None else f"{camera.room.name} · {camera.name}"
     return subject_id if noun == "grant" else None
 
 
 def _names(orm: Orm, content: dict[str, Any], person: Person, now: int) -> dict[str, str]:
     """Call sessions by their projects, for those who may know of them."""
-    wanted = content.get("session_ids", [])
+    wanted = [*content.get("session_ids", []), *filter(None, [content.get("session_id")])]
+    wanted += [one["session_id"] for one in content.get("sessions", [])]
     query = select(Session.id).where(Session.id.in_(wanted))
     known = known_sessions(orm, person.id, now)
     found = orm.scalars(query if known is None else query.where(known)).all() if wanted else ()

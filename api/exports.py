@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,13 +17,14 @@ from bidwitness.api.deps import CurrentUser, Me, Parts, ThePartsOf, still_signed
 from bidwitness.api.openapi import gives
 from bidwitness.api.schemas import Answer, Body, IdPath, IdText, Reason, Us
 from bidwitness.errors import Conflict, Forbidden, NotFound
-from bidwitness.player.export import ExportWish, export_path, share_of, still_covers
+from bidwitness.player.export import ExportWish, Share, export_path, share_of, still_covers
 from bidwitness.player.playbacks import MAX_STREAMS
 from bidwitness.player.tasks import EXPORT, wish_of
 from bidwitness.player.watermarked import filmed
+from bidwitness.rights import form_of_copy
 from bidwitness.storage.index.audit import leave_audit_entry
 from bidwitness.storage.index.jobs import enqueue
-from bidwitness.storage.index.models import Derivative, Job
+from bidwitness.storage.index.models import Derivative, Grant, Job
 from bidwitness.words import CopyForm, JobState, Medium
 
 router = APIRouter(prefix="/exports", tags=["exports"])
@@ -43,7 +45,8 @@ class ExportBody(Body):
     media: list[Medium] = Field(default_factory=lambda: list(Medium), min_length=1, max_length=3)
     grant_id: IdText | None = None
     reason: Reason
-    form: CopyForm = CopyForm.PACKAGE
+    # Not named: what leaves the centre is watermarked, the rest is a package.
+    form: CopyForm | None = None
 
 
 class ExportAnswer(Answer):
@@ -98,15 +101,16 @@ def new_export(body: ExportBody, user: Me, parts: ThePartsOf) -> ExportAnswer:
         stream_ids=tuple(dict.fromkeys(body.stream_ids)),
         media=tuple(dict.fromkeys(body.media)),
         grant_id=body.grant_id,
-        form=body.form,
     )
     now = parts.clock.utc_us()
     with _audited(parts, user, "export.request", wish), parts.database.read() as orm:
         share = share_of(orm, user.id, wish, now)
+        wish = replace(wish, form=body.form or _usual_form(orm, user, share))
     if wish.form is CopyForm.WATERMARKED:
         filmed(share)
     payload = {
         **body.model_dump(mode="json", by_alias=False),
+        "form": wish.form.value,
         "user_id": user.id,
         "address": user.address,
     }
@@ -122,12 +126,18 @@ def new_export(body: ExportBody, user: Me, parts: ThePartsOf) -> ExportAnswer:
             facts={
                 "job": job.id,
                 "form": wish.form,
+                "chosen": body.form is not None,
                 "streams": {s.view.stream_id: list(s.permissions) for s in share.streams},
             },
         )
         answer = _answer(job, None)
     parts.hints.tell(answer.id)
     return answer
+
+
+def _usual_form(orm: Orm, user: CurrentUser, share: Share) -> CopyForm:
+    kinds = orm.scalars(select(Grant.kind).where(Grant.id.in_(share.grants)))
+    return form_of_copy(user.roles, kinds, {one for s in share.streams for one in s.permissions})
 
 
 @router.get("/{export_id}")

@@ -160,7 +160,7 @@ def _answer(row: Grant, username: str, viewed: int) -> GrantAnswer:
         revoked_at=row.revoked_us,
         department_at=row.department_us,
         department_by=row.department_by,
-        department_asked=row.kind is not GrantKind.DEMAND,
+        department_asked=row.kind is GrantKind.REQUEST,
         stream_ids=row.stream_ids,
         views=row.views,
         viewed=viewed,

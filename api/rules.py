@@ -133,6 +133,19 @@ RULES: tuple[Rule, ...] = (
         _only(_R.ARCHIVIST),
         "register.hand_over register.prove",
     ),
+    # Neither reviewer sees footage, and no role is joined with theirs.
+    Rule("break the glass", _only(_R.SUPERVISOR), "break_glass.take"),
+    Rule("review break-glass", _only(_R.DIRECTOR, _R.AUDIT_ADMIN), "break_glass.review"),
+    Rule(
+        "know of break-glass",
+        _only(_R.SUPERVISOR, _R.DIRECTOR, _R.SECURITY_ADMIN, _R.AUDIT_ADMIN),
+        "break_glass.uses",
+    ),
+    Rule(
+        "know what is to be destroyed, and what was",
+        _only(_R.ARCHIVIST, _R.DIRECTOR, _R.SUPERVISOR),
+        "disposals.due disposals.exact_list disposals.disposals",
+    ),
     Rule("hold", _only(_R.ARCHIVIST, _R.SUPERVISOR), "holds.place"),
     Rule("know of holds", _only(_R.ARCHIVIST, _R.SUPERVISOR, _R.DIRECTOR), "holds.holds"),
     Rule(

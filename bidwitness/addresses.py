@@ -192,6 +192,15 @@ def hosts_of(name: str) -> frozenset[str]:
     return frozenset((name, *(str(item[4][0]).partition("%")[0] for item in found)))
 
 
+def is_literal_host(host: str) -> bool:
+    """Say whether a host is an address itself, so that nobody has to be asked for it. Pure."""
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
 def resolve_camera(address: CameraAddress, *, allow_loopback: bool) -> str:
     """Ask the system for the host's addresses; give the first one, which is the one to dial.
 

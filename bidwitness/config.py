@@ -114,6 +114,10 @@ class Settings(BaseSettings):
     alarm_mail_from: str = ""
     alarm_smtp: str = ""
     alarm_smtp_password: SecretStr | None = None
+    # What somebody takes upon herself lasts so long; it is to be reviewed within so many working
+    # days, counted from the day after.
+    break_glass_minutes: int = Field(default=60, ge=5, le=240)
+    break_glass_review_days: int = Field(default=3, ge=1, le=30)
     # Cameras on loopback exist in the demo and in tests only (design.md §5.11).
     allow_loopback_cameras: bool = False
 

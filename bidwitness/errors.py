@@ -10,6 +10,7 @@
     │   └── SecondFactorRequired       a second factor must be set up before anything else
     ├── NotFound            404 / 66
     ├── Conflict            409 / 75   right in itself, but not in the present state
+    │   └── NeedsApproval              nobody does it alone now: ``fields`` name the kind of act
     ├── TooMany             429 / 75   a rate limit
     │   └── TooLarge        413 / 75   a size limit
     ├── Unavailable         503 / 69   a part this needs does not answer; try again
@@ -71,6 +72,10 @@ class NotFound(BidWitnessError):
 
 class Conflict(BidWitnessError):
     status, exit_code, kind = 409, 75, "conflict"
+
+
+class NeedsApproval(Conflict):
+    kind = "needs-approval"
 
 
 class TooMany(BidWitnessError):

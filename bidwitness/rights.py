@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from bidwitness.errors import Forbidden, InvalidInput
-from bidwitness.words import Action, Medium, ProjectCategory, Role, RoomKind, SessionKind
+from bidwitness.words import (
+    Action,
+    CopyForm,
+    GrantKind,
+    Medium,
+    ProjectCategory,
+    Role,
+    RoomKind,
+    SessionKind,
+)
 
 Media = frozenset[Medium]
 
@@ -78,6 +87,8 @@ VIEWED = frozenset({Action.REWIND, Action.REPLAY})
 ADMINISTRATORS = frozenset({Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN, Role.AUDIT_ADMIN})
 # Without an assignment they have nothing; the others without a scope have the whole site.
 ASSIGNED = frozenset({Role.ATTESTOR})
+# People of other organisations: what they copy leaves the centre.
+OUTSIDERS = frozenset({Role.AUDITOR, Role.SUPERVISOR})
 # Who may be one person in a small centre. Nothing else is ever joined.
 SMALL_CENTRE = (
     frozenset({Role.VENUE, Role.ATTESTOR}),
@@ -93,12 +104,15 @@ class RightsPolicy:
     for; without it, all within their scope at any time. ``attestors_hear``: the sound of closed
     sittings too. ``department_approves``: a grant over a closed sitting waits for the supervising
     department until the result is published. ``small_centre``: see ``SMALL_CENTRE``.
+    ``break_glass``: a supervisor may see at once what she is not on duty for; others are told, and
+    review it afterwards.
     """
 
     supervisors_need_duty: bool = True
     attestors_hear: bool = False
     department_approves: bool = True
     small_centre: bool = False
+    break_glass: bool = True
 
 
 # As delivered.
@@ -175,6 +189,20 @@ class Duty:
         if not self.categories and not self.projects:
             return True
         return matter.category in self.categories or matter.project_id in self.projects
+
+
+def form_of_copy(
+    roles: Iterable[Role], kinds: Iterable[GrantKind], media: Iterable[Medium]
+) -> CopyForm:
+    """Give the form of a copy for which nobody has named one. Pure.
+
+    What leaves the centre, by an outsider or for an authority that demands it, says on every
+    picture whose it is; where there is no picture, nothing can be said on one.
+    """
+    leaves = bool(OUTSIDERS & frozenset(roles)) or GrantKind.DEMAND in frozenset(kinds)
+    return (
+        CopyForm.WATERMARKED if leaves and Medium.PICTURE in frozenset(media) else CopyForm.PACKAGE
+    )
 
 
 def check_together(roles: Iterable[Role], *, small_centre: bool) -> frozenset[Role]:

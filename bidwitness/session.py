@@ -239,7 +239,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     ),
     Transition(Verb.ARCHIVE, _states(_S.SEALED), _S.ARCHIVED, _ARCHIVE, ()),
     Transition(Verb.TRANSFER, _states(_S.ARCHIVED), _S.TRANSFERRED, _ARCHIVE, ()),
-    Transition(Verb.DISPOSE, _states(_S.ARCHIVED), _S.DISPOSED, _ARCHIVE, ()),
+    Transition(Verb.DISPOSE, _states(_S.SEALED, _S.ARCHIVED), _S.DISPOSED, _ARCHIVE, ()),
 )
 
 

@@ -179,6 +179,8 @@ class GrantKind(Word):
     DUTY = "duty", "值守"
     REQUEST = "request", "调阅"
     DEMAND = "demand", "调取"
+    # Taken alone, at once told to others, reviewed afterwards.
+    BREAK_GLASS = "break_glass", "应急查看"
 
 
 class RegisterKind(Word):
@@ -192,6 +194,7 @@ class RegisterKind(Word):
     SIGNED = "signed", "签收"
     RETURN = "return", "归还"
     DESTRUCTION = "destruction", "销毁"
+    BREAK_GLASS = "break_glass", "应急查看"
     REVIEW = "review", "事后审查"
 
 

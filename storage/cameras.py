@@ -23,14 +23,12 @@ from bidwitness.storage.index.models import (
     Run,
     Seat,
     Stream,
-    StreamStatus,
 )
 from bidwitness.storage.modes import set_mode
+from bidwitness.storage.stopping import check_stops, pulls_of
 from bidwitness.storage.wanted import about_camera
 from bidwitness.words import RecordMode, RoomKind, StreamRole
 
-# A stream with a fragment younger than this is being recorded.
-RECORDED_LATELY_US = 10_000_000
 ALLOWANCES = ("basic_in_clear", "unproven_certificate")
 _PASSWORD_IN_PATH = re.compile(r"(?i)(?<![a-z])(?:password|passwd|pwd)=[^&/?;_]")
 
@@ -150,55 +148,66 @@ def create_camera(orm: Orm, who: Who, at_us: int, secrets: SecretBox, wish: Came
 
 
 def change_camera(
-    orm: Orm, who: Who, at_us: int, secrets: SecretBox, camera_id: str, wish: CameraWish
+    orm: Orm,
+    who: Who,
+    at_us: int,
+    secrets: SecretBox,
+    camera_id: str,
+    wish: CameraWish,
+    *,
+    agreed: str | None = None,
 ) -> Camera:
     """Change what ``wish`` names. A new host or port forgets the stored password, and what was
-    allowed to do with the old one.
+    allowed to do with the old one. ``agreed``: the approval by which a pull may be stopped.
 
-    Raises ``NotFound``; ``InvalidInput`` as ``create_camera`` does; ``Conflict`` for an act that
-    would stop a pull while a session is due in the room, or move a camera that has footage.
+    Raises ``NotFound``; ``InvalidInput`` as ``create_camera`` does; ``Conflict`` for moving a camera
+    that has footage; ``NeedsApproval`` for what stops a pull while a session is due.
     """
     camera = get_camera(orm, camera_id)
+    before = pulls_of(orm, camera_id, at_us)
     changed: list[str] = []
     if wish.name is not None and wish.name != camera.name:
         _check_name(orm, camera.room_id, wish.name)
         camera.name = wish.name
         changed.append("name")
     if wish.room_id is not None and wish.room_id != camera.room_id:
-        _move(orm, camera, wish.room_id, at_us)
+        _move(orm, camera, wish.room_id)
         changed.append("room")
     if wish.enabled is not None and wish.enabled != camera.enabled:
-        if not wish.enabled:
-            _refuse_if_due(orm, camera.room_id, at_us)
         camera.enabled = wish.enabled
         changed.append("enabled")
-    changed += _change_streams(orm, camera, wish, at_us)
+    changed += _change_streams(orm, camera, wish)
     changed += _change_login(secrets, camera, wish, moved="address" in changed)
     changed += _change_allowances(camera, wish, moved="address" in changed)
     if set_mode(camera, wish.mode, wish.mode_reason):
         changed.append("mode")
+    orm.flush()
+    stopped = check_stops(orm, before, pulls_of(orm, camera_id, at_us), at_us, agreed)
     if changed:
         why = camera.mode_reason if "mode" in changed else None
         facts = {
             "changed": sorted(set(changed)),
             "allowed": [what for what in ALLOWANCES if getattr(camera, what)],
             "mode": camera.mode.value,
+            **_said_of(agreed, stopped),
         }
         subject = f"camera:{camera.id}"
         leave_audit_entry(orm, who, "camera.change", subject, at_us, reason=why, facts=facts)
-    orm.flush()
     orm.expire(camera)
     return get_camera(orm, camera.id)
 
 
-def remove_camera(orm: Orm, who: Who, at_us: int, camera_id: str) -> None:
+def remove_camera(
+    orm: Orm, who: Who, at_us: int, camera_id: str, *, agreed: str | None = None
+) -> None:
     """Take a camera out of service for good; what it recorded stays. Its password is forgotten.
 
-    Raises ``NotFound``; ``Conflict`` while a session is due in its room.
+    Raises ``NotFound``; ``NeedsApproval`` while a session is due in its room, unless it was
+    ``agreed`` to (by which approval).
     """
     camera = get_camera(orm, camera_id)
-    _refuse_if_due(orm, camera.room_id, at_us)
-    facts = {"name": camera.name}
+    stopped = check_stops(orm, pulls_of(orm, camera_id, at_us), (), at_us, agreed)
+    facts: dict[str, object] = {"name": camera.name, **_said_of(agreed, stopped)}
     camera.enabled = False
     camera.removed_us = at_us
     camera.secret = None
@@ -271,19 +280,13 @@ def _check_one_host(streams: Mapping[StreamRole, CameraAddress], password: str |
         )
 
 
-def _refuse_if_due(orm: Orm, room_id: str, at_us: int) -> None:
-    session_id = places.session_due_in(orm, room_id, at_us)
-    if session_id is not None:
-        raise Conflict(
-            f"Session {session_id} is due in this room. What stops the recording there needs the "
-            "approval of a second person, which this version does not have: do it after the "
-            "session."
-        )
+def _said_of(agreed: str | None, stopped: list[str]) -> dict[str, object]:
+    """Give what the trail says of pulls that were stopped by several people."""
+    return {} if agreed is None else {"approval": agreed, "sessions": stopped}
 
 
-def _move(orm: Orm, camera: Camera, room_id: str, at_us: int) -> None:
+def _move(orm: Orm, camera: Camera, room_id: str) -> None:
     room = _room_for_camera(orm, room_id)
-    _refuse_if_due(orm, camera.room_id, at_us)
     _check_name(orm, room.id, camera.name)
     ids = [stream.id for stream in camera.streams]
     runs = select(Run.id).where(Run.stream_id.in_(ids)).limit(1)
@@ -298,7 +301,7 @@ def _move(orm: Orm, camera: Camera, room_id: str, at_us: int) -> None:
         stream.seat_id = None
 
 
-def _change_streams(orm: Orm, camera: Camera, wish: CameraWish, at_us: int) -> list[str]:
+def _change_streams(orm: Orm, camera: Camera, wish: CameraWish) -> list[str]:
     """Give ``address`` if a host or port changed, ``path`` if only what follows them did."""
     changed: list[str] = []
     present = {stream.role: stream for stream in camera.streams}
@@ -310,12 +313,10 @@ def _change_streams(orm: Orm, camera: Camera, wish: CameraWish, at_us: int) -> l
         if stream is None:
             orm.add(Stream(camera_id=camera.id, role=role, address=str(address)))
         else:
-            _refuse_if_recorded(orm, camera, stream, at_us)
             stream.address, stream.enabled = str(address), True
         changed.append("path" if _place(address) in known else "address")
     sub = present.get(StreamRole.SUB)
     if wish.without_sub and sub is not None and sub.enabled:
-        _refuse_if_recorded(orm, camera, sub, at_us)
         sub.enabled = False
         changed.append("path")
     if wish.seat_id is not None:
@@ -331,14 +332,6 @@ def _change_streams(orm: Orm, camera: Camera, wish: CameraWish, at_us: int) -> l
 
 def _place(address: CameraAddress) -> tuple[str, int]:
     return address.host, address.port
-
-
-def _refuse_if_recorded(orm: Orm, camera: Camera, stream: Stream, at_us: int) -> None:
-    """A new address stops a pull only if there is one: a dead camera may be brought back."""
-    status = orm.get(StreamStatus, stream.id)
-    last = status.last_us if status else None
-    if last is not None and at_us - last < RECORDED_LATELY_US:
-        _refuse_if_due(orm, camera.room_id, at_us)
 
 
 def _change_login(

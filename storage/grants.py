@@ -201,6 +201,8 @@ def agree_to_grant(orm: Orm, who: Who, at_us: int, grant_id: str) -> Grant:
         raise NotFound("There is no such grant.")
     if grant.revoked_us is not None or grant.department_us is not None:
         raise Conflict("The grant was agreed to or revoked before.")
+    if grant.kind is not GrantKind.REQUEST:
+        raise Conflict("The department is asked about what somebody has asked for alone.")
     asked = orm.get(Approval, grant.approval_id) if grant.approval_id else None
     voted = {vote.user_id for vote in asked.votes} if asked else set()
     if (

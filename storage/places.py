@@ -8,18 +8,13 @@ from sqlalchemy.orm import Session as Orm
 from bidwitness.errors import Conflict, InvalidInput, NotFound
 from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.models import (
-    Booking,
     Camera,
     LinkedPlace,
     Room,
     Seat,
-    Session,
     Site,
 )
-from bidwitness.words import RoomKind, SessionState
-
-# From so long before a booking an act that stops a pull needs a second person.
-DUE_SOON_US = 15 * 60_000_000
+from bidwitness.words import RoomKind
 
 
 def ensure_site(orm: Orm, code: str, name: str | None = None) -> Site:
@@ -146,22 +141,6 @@ def linked_places(orm: Orm, room_ids: Iterable[str]) -> dict[str, list[str]]:
     for row in orm.scalars(query.order_by(LinkedPlace.place_id)):
         found.setdefault(row.room_id, []).append(row.place_id)
     return found
-
-
-def session_due_in(orm: Orm, room_id: str, now_us: int) -> str | None:
-    """Give a session that records in a room now, or is booked there soon; None if it is free."""
-    standing = Session.state == SessionState.RECORDING
-    soon = (
-        (Session.state == SessionState.SCHEDULED)
-        & (Booking.from_us <= now_us + DUE_SOON_US)
-        & (Booking.to_us > now_us)
-    )
-    return orm.scalar(
-        select(Session.id)
-        .join(Booking, Booking.session_id == Session.id)
-        .where(Booking.room_id == room_id, Booking.left_us.is_(None), standing | soon)
-        .limit(1)
-    )
 
 
 def _check_room_name(orm: Orm, site_id: str, name: str) -> None:

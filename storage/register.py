@@ -138,7 +138,8 @@ def enter_copy(
 def row_of_grant(orm: Orm, grant_id: str) -> RegisterEntry | None:
     """Give the numbered row of a grant."""
     query = select(RegisterEntry).where(
-        RegisterEntry.grant_id == grant_id, RegisterEntry.kind == RegisterKind.GRANT
+        RegisterEntry.grant_id == grant_id,
+        RegisterEntry.kind.in_((RegisterKind.GRANT, RegisterKind.BREAK_GLASS)),
     )
     return orm.scalars(query.limit(1)).first()
 

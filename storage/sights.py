@@ -142,6 +142,7 @@ def grant_of(row: models.Grant, used: int = 0) -> Grant:
         department=row.department_us is not None or row.kind == GrantKind.DEMAND,
         views=row.views,
         spent=row.views is not None and used >= row.views,
+        break_glass=row.kind == GrantKind.BREAK_GLASS,
     )
 
 

@@ -21,7 +21,10 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS", "WEBSOCKET"})
 NEVER = frozenset({"auth", "account"})
 # And of these no more than reading: they make people and their rights, and let things happen.
 READ_ONLY = frozenset(
-    {"users", "approvals", "grants", "rights", "rosters", "scopes", "substitutions"}
+    {
+        *("users", "approvals", "grants", "rights", "rosters", "scopes", "substitutions"),
+        "break-glass",
+    }
 )
 
 

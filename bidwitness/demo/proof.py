@@ -98,7 +98,7 @@ def _look_at(settings: Settings, clip: dict[str, Any], seconds: int) -> CameraPr
 
 
 def _export(client: ApiClient, session_id: str, target: Path) -> None:
-    job = client.post("exports", {"session_id": session_id, "reason": "demo"})
+    job = client.post("exports", {"session_id": session_id, "reason": "demo", "form": "package"})
     path = f"exports/{job['id']}"
 
     def finished() -> bool:

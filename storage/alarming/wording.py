@@ -47,6 +47,8 @@ KINDS: Mapping[str, Said] = {
     "witnesses_missing": Said("共签机构未达法定数", "The log lacks witnesses"),
     "stamps_missing": Said("存证账本缺少可信时间戳", "The log lacks time stamps"),
     "removal_failed": Said("到期录像删除失败", "Expired footage could not be removed"),
+    "break_glass": Said("应急查看，待事后审查", "Break-glass was used; its review is due"),
+    "break_glass_overdue": Said("应急查看逾期未审查", "The review of a break-glass use is overdue"),
     "not_recording": Said("未在录像", "Not recording"),
     "no_sound": Said("无声音", "No sound"),
     "low_frame_rate": Said("帧率偏低", "Low frame rate"),

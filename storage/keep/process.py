@@ -12,6 +12,8 @@ from bidwitness.config import Settings
 from bidwitness.errors import Unavailable
 from bidwitness.storage.alarming.notify import Notifier
 from bidwitness.storage.alarming.watch import StreamWatch
+from bidwitness.storage.break_glass import ReviewWatch
+from bidwitness.storage.disposals import Disposer
 from bidwitness.storage.footage import Footage
 from bidwitness.storage.index.database import Database, open_index, upgrade
 from bidwitness.storage.index.policies import seed_policies
@@ -90,6 +92,8 @@ def duties_of(
         Duty("clockwork", 1.0, _quietly(lambda: clockwork.tick(database, clock, settings))),
         Duty("streams", 1.0, _quietly(streams.watch)),
         Duty("notify", 1.0, notify.notify, eager=True),
+        Duty("reviews", 60.0, _quietly(ReviewWatch(database, clock).watch)),
+        Duty("disposals", 10.0, Disposer(database, clock).dispose_some, eager=True),
         Duty("plans", 300.0, _quietly(PlanMonitor(database, clock).watch)),
         Duty("seal", 1.0, _quietly(seal.seal_due)),
         Duty("ledger", 1.0, ledger.log_some, eager=True),

@@ -48,7 +48,7 @@ UNPROVEN = 3
 def test_a_package_that_verifies(api: RunningApi, sealed: Sealed, tmp_path: Path) -> None:
     sealed.grant("auditor", list(Medium), [Action.COPY, Action.REPLAY])
     with api.as_user("auditor") as client:
-        body = {"session_id": sealed.id, "reason": "case 7"}
+        body = {"session_id": sealed.id, "reason": "case 7", "form": "package"}
         answer = client.post("/api/v1/exports", json=body)
         assert answer.status_code == 202, answer.text
         job = answer.json()
@@ -84,7 +84,7 @@ def test_only_the_permitted_medium_is_in_it(
 ) -> None:
     sealed.grant("auditor", [Medium.SOUND], [Action.COPY])
     with api.as_user("auditor") as client:
-        body = {"session_id": sealed.id, "reason": "case 8"}
+        body = {"session_id": sealed.id, "reason": "case 8", "form": "package"}
         job = client.post("/api/v1/exports", json=body).json()
         assert sealed.run(job["id"]) == JobState.DONE
         path = fetched(client, job["id"], tmp_path)
@@ -100,7 +100,7 @@ def test_only_the_permitted_medium_is_in_it(
 
 def test_who_may_not_copy_gets_nothing(api: RunningApi, sealed: Sealed) -> None:
     sealed.grant("looker", list(Medium), [Action.REPLAY])
-    body = {"session_id": sealed.id, "reason": "case 9"}
+    body = {"session_id": sealed.id, "reason": "case 9", "form": "package"}
     with api.as_user("looker") as client:
         problem_of(client.post("/api/v1/exports", json=body), 403, "forbidden")
     for role in (Role.SYSTEM_ADMIN, Role.SUPERVISOR):
@@ -116,7 +116,7 @@ def test_a_right_that_ends_and_a_package_that_expires(
 ) -> None:
     sealed.grant("auditor", list(Medium), [Action.COPY])
     with api.as_user("auditor") as client, api.as_user("other", Role.AUDITOR) as other:
-        body = {"session_id": sealed.id, "reason": "case 10"}
+        body = {"session_id": sealed.id, "reason": "case 10", "form": "package"}
         job = client.post("/api/v1/exports", json=body).json()
         sealed.run(job["id"])
         address = f"/api/v1/exports/{job['id']}/package"
@@ -135,7 +135,7 @@ def test_a_right_that_ends_and_a_package_that_expires(
 def test_a_right_that_ends_before_the_job_runs(api: RunningApi, sealed: Sealed) -> None:
     sealed.grant("auditor", list(Medium), [Action.COPY])
     with api.as_user("auditor") as client:
-        body = {"session_id": sealed.id, "reason": "case 11"}
+        body = {"session_id": sealed.id, "reason": "case 11", "form": "package"}
         job = client.post("/api/v1/exports", json=body).json()
         with api.database.write() as orm:
             orm.scalars(select(Grant)).one().revoked_us = sealed.clock.utc_us()
@@ -169,6 +169,7 @@ def test_a_clip_holds_no_byte_outside_its_pieces(
             "from": start,
             "to": end,
             "stream_ids": sealed.streams[:1],
+            "form": "package",
         }
         answer = client.post("/api/v1/exports", json=body)
         assert answer.status_code == 202, answer.text
@@ -231,7 +232,7 @@ def test_attacks_on_a_package_of_real_footage(
     """Every manifest is made to fit; ``verify.py`` is the one that lies in the package."""
     sealed.grant("auditor", list(Medium), [Action.COPY])
     with api.as_user("auditor") as client:
-        body = {"session_id": sealed.id, "reason": "case 13"}
+        body = {"session_id": sealed.id, "reason": "case 13", "form": "package"}
         job = client.post("/api/v1/exports", json=body).json()
         assert sealed.run(job["id"]) == JobState.DONE
         honest = extracted(fetched(client, job["id"], tmp_path), tmp_path / "bag")

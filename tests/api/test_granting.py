@@ -255,3 +255,9 @@ def test_an_authority_demands_and_is_not_judged(site: Site) -> None:
     body = {"session_id": site.session, "media": ["picture"], "reason": "调取"}
     answer = site.staff.post(f"{V1}/exports", json=body, headers=as_one(Role.ARCHIVIST))
     assert answer.status_code == 202, answer.text
+    # It leaves the centre: nobody has to think of the watermark, and whoever needs bytes says so.
+    assert answer.json()["form"] == "watermarked"
+    named = site.staff.post(
+        f"{V1}/exports", json={**body, "form": "package"}, headers=as_one(Role.ARCHIVIST)
+    )
+    assert named.json()["form"] == "package"

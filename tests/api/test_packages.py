@@ -23,7 +23,7 @@ def test_a_package_breaks_off_when_the_right_ends(
     monkeypatch.setattr(exports_route, "PIECE", 1000)
     sealed.grant("auditor", list(Medium), [Action.COPY])
     with api.as_user("auditor") as client:
-        body = {"session_id": sealed.id, "reason": "case 10"}
+        body = {"session_id": sealed.id, "reason": "case 10", "form": "package"}
         job = client.post("/api/v1/exports", json=body).json()
         sealed.run(job["id"])
         with api.database.read() as orm:

@@ -218,11 +218,11 @@ def test_nothing_stops_a_pull_while_a_session_is_due(api: RunningApi, clock: Fak
         factories.a_session(orm, clock, api.parts.settings, booking)
     at = f"/api/v1/cameras/{camera_id}"
     with api.as_staff() as client:
-        problem_of(client.patch(at, json={"enabled": False}), 409, "conflict")
-        problem_of(client.delete(at), 409, "conflict")
-        problem_of(client.patch(at, json={"room_id": other_id}), 409, "conflict")
+        problem_of(client.patch(at, json={"enabled": False}), 409, "needs-approval")
+        problem_of(client.delete(at), 409, "needs-approval")
+        problem_of(client.patch(at, json={"room_id": other_id}), 409, "needs-approval")
         moved = {"source_url": "rtsp://192.0.2.8/a", "sub_url": ""}
-        problem_of(client.patch(at, json=moved), 409, "conflict")
+        problem_of(client.patch(at, json=moved), 409, "needs-approval")
         assert client.patch(at, json={"name": "a better name"}).status_code == 200
         clock.sleep(30)  # nothing was recorded for half a minute: there is no pull to stop
         assert client.patch(at, json=moved).status_code == 200

@@ -63,7 +63,8 @@ def test_a_film_of_each_camera_with_its_record(
             assert listed == {"items": []}
         # A package made afterwards is what it always was.
         package = client.post(
-            "/api/v1/exports", json={"session_id": sealed.id, "reason": "case 7"}
+            "/api/v1/exports",
+            json={"session_id": sealed.id, "reason": "case 7", "form": "package"},
         ).json()
         assert package["form"] == "package"
         assert sealed.run(package["id"]) == JobState.DONE

@@ -113,7 +113,7 @@ def take_everything(client: httpx.Client, sealed: Sealed, stream: str) -> Got:
 
 
 def taken_package(client: httpx.Client, sealed: Sealed) -> list[bytes]:
-    body = {"session_id": sealed.id, "reason": "case 1"}
+    body = {"session_id": sealed.id, "reason": "case 1", "form": "package"}
     job = client.post("/api/v1/exports", json=body).json()["id"]
     assert sealed.run(job) == JobState.DONE
     answer = client.get(f"/api/v1/exports/{job}/package")
@@ -135,7 +135,12 @@ def try_for_more(
             if track is wanted:
                 assert answer.status_code in (404, 422), (track, address)
     assert watcher.get(stream, "index.m3u8", Medium.SCREEN).status_code == 404
-    body = {"session_id": sealed.id, "reason": "case 2", "media": [wanted]}
+    body = {
+        "session_id": sealed.id,
+        "reason": "case 2",
+        "media": [wanted],
+        "form": "package",
+    }
     assert client.post("/api/v1/exports", json=body).status_code == 403
     whole = {**body, "media": list(Medium), "stream_ids": [stream]}
     job = client.post("/api/v1/exports", json=whole).json()["id"]

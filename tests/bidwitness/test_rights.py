@@ -5,8 +5,15 @@ import itertools
 import pytest
 
 from bidwitness.errors import Forbidden, InvalidInput
-from bidwitness.rights import ADMINISTRATORS, BY_GRANT, BY_ROLE, check_founding, check_together
-from bidwitness.words import Role
+from bidwitness.rights import (
+    ADMINISTRATORS,
+    BY_GRANT,
+    BY_ROLE,
+    check_founding,
+    check_together,
+    form_of_copy,
+)
+from bidwitness.words import CopyForm, GrantKind, Medium, Role
 
 JOINED_IN_A_SMALL_CENTRE = (
     {Role.VENUE, Role.ATTESTOR},
@@ -46,3 +53,19 @@ def test_the_first_administrator_makes_only_who_watches_her() -> None:
             with pytest.raises(Forbidden):
                 check_founding(admin, [role])
         check_founding(frozenset({Role.SECURITY_ADMIN}), [role])
+
+
+@pytest.mark.parametrize(
+    ("role", "kind", "media", "form"),
+    [
+        (Role.AUDITOR, GrantKind.REQUEST, {Medium.PICTURE, Medium.SOUND}, CopyForm.WATERMARKED),
+        (Role.ARCHIVIST, GrantKind.DEMAND, {Medium.PICTURE}, CopyForm.WATERMARKED),
+        (Role.ARCHIVIST, GrantKind.REQUEST, {Medium.PICTURE}, CopyForm.PACKAGE),
+        # Nothing can be written on a sound.
+        (Role.AUDITOR, GrantKind.REQUEST, {Medium.SOUND}, CopyForm.PACKAGE),
+    ],
+)
+def test_what_leaves_the_centre_is_watermarked(
+    role: Role, kind: GrantKind, media: set[Medium], form: CopyForm
+) -> None:
+    assert form_of_copy([role], [kind], media) == form

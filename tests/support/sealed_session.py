@@ -110,7 +110,7 @@ def signed_and_logged(sealed: Sealed, *, epoch: bool = True) -> Path:
 
 def exported(sealed: Sealed, username: str, folder: Path) -> Path:
     with sealed.api.as_user(username) as client:
-        body = {"session_id": sealed.id, "reason": "case 7"}
+        body = {"session_id": sealed.id, "reason": "case 7", "form": "package"}
         job = client.post("/api/v1/exports", json=body).json()
         assert sealed.run(job["id"]) == JobState.DONE
         return fetched(client, job["id"], folder)

@@ -142,7 +142,9 @@ def test_its_package_and_its_file_are_whole(
     )
     package = tmp_path / "package.zip"
     with system.signed_in("auditor") as auditor:
-        job = auditor.post("exports", {"session_id": session, "reason": "test"})["id"]
+        job = auditor.post("exports", {"session_id": session, "reason": "test", "form": "package"})[
+            "id"
+        ]
         wait_until(lambda: auditor.get(f"exports/{job}")["state"] == "done", 60, "the export")
         with package.open("wb") as file:
             auditor.download(f"exports/{job}/package", file.write)

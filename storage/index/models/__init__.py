@@ -64,6 +64,7 @@ from bidwitness.storage.index.models.places import (
 )
 from bidwitness.storage.index.models.projects import NO_LOT, Lot, PhaseChange, Project
 from bidwitness.storage.index.models.rights import (
+    BreakGlass,
     RightsSetting,
     RoleScope,
     Roster,
@@ -92,6 +93,7 @@ __all__ = [
     "Authenticator",
     "Base",
     "Booking",
+    "BreakGlass",
     "Camera",
     "Claim",
     "ClassifiedInterval",

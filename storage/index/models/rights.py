@@ -87,6 +87,20 @@ class Shift(Base):
     until_us: Mapped[Us]
 
 
+class BreakGlass(Base):
+    """A right that a supervisor took upon herself, and what a person of another role said of it."""
+
+    __tablename__ = "break_glasses"
+    grant_id: Mapped[str] = ref("grants", primary_key=True, index=False)
+    user_id: Mapped[str] = ref("users")
+    # By when it is to be reviewed.
+    due_us: Mapped[Us]
+    reviewed_us: Mapped[Us | None]
+    reviewed_by: Mapped[str | None] = mapped_column(String(120))
+    justified: Mapped[bool | None]
+    opinion: Mapped[Text_ | None]
+
+
 class RightsSetting(Base):
     """A field of ``bidwitness.rights.RightsPolicy`` that is not as it was delivered."""
 

@@ -7,13 +7,18 @@ import type {
   Approval,
   AuditEntry,
   AuditReport,
+  BreakGlass,
+  BreakGlassPage,
   Camera,
   CameraChange,
   Copy,
+  Disposal,
+  DueDisposal,
   Enrolment,
   EvidenceReport,
   FoundDevice,
   Grant,
+  Hold,
   LoginRow,
   Me,
   NewApiToken,
@@ -31,6 +36,7 @@ import type {
   Page,
   Playback,
   PlaybackRequest,
+  Policy,
   ProbeRequest,
   ProbeResult,
   Problem,
@@ -40,6 +46,7 @@ import type {
   RecoveryCodes,
   RegisterRow,
   Role,
+  RoleScope,
   Room,
   Roster,
   SecondStep,
@@ -47,6 +54,7 @@ import type {
   SessionQuery,
   Snapshot,
   StoreState,
+  Substitution,
   System,
   ThumbnailIndex,
   Timeline,
@@ -254,6 +262,30 @@ export const api = {
     call<Roster>('POST', `/rosters/${id(rosterId)}/end`, { reason }),
   agreeToGrant: (grantId: string) => call<Grant>('POST', `/grants/${id(grantId)}/department`, {}),
 
+  breakGlasses: (wish: { due?: boolean; cursor?: string }, signal?: AbortSignal) =>
+    call<BreakGlassPage>('GET', `/break-glass${query(wish)}`, undefined, signal),
+  breakGlass: (sessionId: string, reason: string) =>
+    call<BreakGlass>('POST', '/break-glass', { session_id: sessionId, reason }),
+  reviewBreakGlass: (grantId: string, justified: boolean, opinion: string) =>
+    call<BreakGlass>('POST', `/break-glass/${id(grantId)}/review`, { justified, opinion }),
+
+  holds: (signal?: AbortSignal) =>
+    call<Page<Hold>>('GET', `/holds${query({ open: true, limit: 500 })}`, undefined, signal),
+  policies: (signal?: AbortSignal) => call<Page<Policy>>('GET', '/policies', undefined, signal),
+  setPolicy: (policy: object) => call<Policy>('PUT', '/policies', policy),
+  dueDisposals: (signal?: AbortSignal) =>
+    call<{ items: DueDisposal[] }>('GET', '/disposals/due', undefined, signal),
+  disposals: (signal?: AbortSignal) => call<Page<Disposal>>('GET', '/disposals', undefined, signal),
+
+  scopes: (signal?: AbortSignal) =>
+    call<Page<RoleScope>>('GET', `/scopes${query({ limit: 500 })}`, undefined, signal),
+  newScope: (scope: object) => call<RoleScope>('POST', '/scopes', scope),
+  substitutions: (signal?: AbortSignal) =>
+    call<Page<Substitution>>('GET', `/substitutions${query({ limit: 500 })}`, undefined, signal),
+  newSubstitution: (wish: object) => call<Substitution>('POST', '/substitutions', wish),
+  endStanding: (what: 'scopes' | 'substitutions', rowId: string, reason: string) =>
+    call<unknown>('POST', `/${what}/${id(rowId)}/end`, { reason }),
+
   register: (q: string, cursor?: string, signal?: AbortSignal) =>
     call<Page<RegisterRow>>('GET', `/register${query({ q, cursor })}`, undefined, signal),
   registerRow: (rowId: string) => call<WholeRegisterRow>('GET', `/register/${id(rowId)}`),
@@ -299,6 +331,11 @@ export function thumbnailsOf(playbackId: string, streamId: string) {
 
 export type SessionAct =
   'start' | 'suspend' | 'recess' | 'resume' | 'extend' | 'undo-end' | 'seal' | 'cancel';
+
+/** Where the exact list of what would be destroyed of a session is given. */
+export function disposalListUrl(sessionId: string): string {
+  return `${BASE}/disposals/lists/${id(sessionId)}`;
+}
 
 /** Where the register comes as a table. */
 export function registerTableUrl(q: string): string {

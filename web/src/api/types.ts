@@ -621,6 +621,7 @@ export interface FootageWish {
 
 export interface Grant {
   id: string;
+  kind: 'duty' | 'request' | 'demand' | 'break_glass';
   username: string;
   session_id: string | null;
   media: Medium[];
@@ -640,7 +641,107 @@ export interface Grant {
 
 export type Proof = 'signed' | 'return' | 'destruction';
 export type RegisterKind =
-  'grant' | 'refusal' | 'revocation' | 'copy' | 'handover' | 'review' | Proof;
+  'grant' | 'refusal' | 'revocation' | 'copy' | 'handover' | 'break_glass' | 'review' | Proof;
+
+/** What a supervisor took upon herself to see, and what was said of it later. */
+export interface BreakGlass {
+  id: string;
+  username: string;
+  name: string;
+  session_id: string;
+  session: string;
+  media: Medium[];
+  reason: string;
+  taken_at: Micros;
+  until: Micros;
+  revoked_at: Micros | null;
+  register_id: number | null;
+  register_no: string | null;
+  due_at: Micros;
+  overdue: boolean;
+  reviewed_at: Micros | null;
+  reviewed_by: string | null;
+  justified: boolean | null;
+  opinion: string | null;
+}
+
+export interface BreakGlassPage extends Page<BreakGlass> {
+  allowed: boolean;
+  minutes: number;
+  review_days: number;
+}
+
+export interface Hold {
+  id: string;
+  case_no: string;
+  reason: string;
+  session_id: string | null;
+  placed_at: Micros;
+  placed_by: string;
+  confidential: boolean;
+  officers: string[];
+}
+
+export interface Policy {
+  id: string;
+  room_kind: RoomKind | null;
+  session_kind: SessionKind | null;
+  category: ProjectCategory | null;
+  loop_days: number | null;
+  keep_years: number | null;
+  basis: string | null;
+  changed_at: Micros;
+  changed_by: string;
+}
+
+/** A session whose footage may be destroyed, and the digest of the exact list. */
+export interface DueDisposal {
+  session_id: string;
+  name: string;
+  kept_until: Micros;
+  segments: number;
+  bytes: number;
+  list_sha256: string;
+}
+
+export interface Disposal {
+  id: string;
+  session_id: string;
+  name: string;
+  segments: number;
+  bytes: number;
+  list_sha256: string;
+  agreed_at: Micros;
+  agreed_by: string;
+  done_at: Micros | null;
+}
+
+/** Where a role of somebody holds. */
+export interface RoleScope {
+  id: string;
+  user_id: string;
+  role: Role;
+  site_id: string | null;
+  room_kind: RoomKind | null;
+  category: ProjectCategory | null;
+  department: string | null;
+  session_id: string | null;
+  reason: string;
+  made_at: Micros;
+  made_by: string;
+  ended_at: Micros | null;
+}
+
+export interface Substitution {
+  id: string;
+  user_id: string;
+  absent_id: string;
+  role: Role;
+  from: Micros;
+  until: Micros;
+  reason: string;
+  ended_at: Micros | null;
+}
 
 /** What was written later about a numbered row. */
 export interface RegisterLater {

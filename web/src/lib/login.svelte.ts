@@ -59,6 +59,16 @@ export function registers(): boolean {
   return has('archivist', 'director', 'security_admin', 'audit_admin');
 }
 
+/** Whether she is told of break-glass, or may take it. */
+export function urgent(): boolean {
+  return has('supervisor', 'director', 'security_admin', 'audit_admin');
+}
+
+/** Whether it concerns her how long footage is kept. */
+export function keeps(): boolean {
+  return has('archivist', 'supervisor', 'director', 'security_admin');
+}
+
 /** Whether the people of the site concern her. */
 export function people(): boolean {
   return has('security_admin', 'system_admin');

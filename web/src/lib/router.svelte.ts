@@ -7,6 +7,8 @@ export interface Route {
     | 'session'
     | 'cameras'
     | 'rosters'
+    | 'break-glass'
+    | 'keeping'
     | 'account'
     | 'approvals'
     | 'register'
@@ -24,6 +26,8 @@ const PAGES = [
   'sessions',
   'cameras',
   'rosters',
+  'break-glass',
+  'keeping',
   'account',
   'approvals',
   'register',

@@ -392,6 +392,10 @@ def _rights() -> None:
         big("from_us"), big("until_us"), key("id"))
     index("ix_shifts_roster_id", "shifts", "roster_id")
     index("ix_shifts_user_until", "shifts", "user_id", "until_us")
+    table("break_glasses", ref("grant_id", "grants"), ref("user_id", "users"), big("due_us"),
+        big("reviewed_us", null=True), text("reviewed_by", 120, null=True),
+        flag("justified", null=True), text("opinion", 500, null=True), key("grant_id"))
+    index("ix_break_glasses_user_id", "break_glasses", "user_id")
     table("rights_settings", text("name", 64), flag("chosen"), big("changed_us"),
         text("changed_by", 120), key("name"))
 
