@@ -26,6 +26,7 @@ class SettingsAnswer(Answer):
     attestors_hear: bool
     department_approves: bool
     small_centre: bool
+    duty_at_posts: bool
 
 
 class SettingsBody(Body):
@@ -33,6 +34,7 @@ class SettingsBody(Body):
     attestors_hear: bool | None = None
     department_approves: bool | None = None
     small_centre: bool | None = None
+    duty_at_posts: bool | None = None
 
 
 @router.get("/mine")
