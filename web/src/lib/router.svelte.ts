@@ -13,6 +13,8 @@ export interface Route {
     | 'entry'
     | 'audit'
     | 'users'
+    | 'displays'
+    | 'display'
     | 'home'
     | 'lost';
   id: string;
@@ -29,6 +31,8 @@ const PAGES = [
   'register',
   'audit',
   'users',
+  'displays',
+  'display',
 ] as const;
 
 /** Which page an address names. */
