@@ -71,6 +71,10 @@ class Hall:
         with self.api.database.write() as orm:
             return put_on_duty(orm, self.guard)
 
+    def end_duty(self, roster: str) -> None:
+        with self.api.database.write() as orm:
+            orm.get_one(Roster, roster).ended_us = self.clock.utc_us()
+
     def entries(self, action: str) -> list[AuditEntry]:
         with self.api.database.read() as orm:
             query = select(AuditEntry).where(AuditEntry.action == action).order_by(AuditEntry.id)
@@ -238,8 +242,7 @@ def test_it_shows_what_somebody_on_duty_may_watch(hall: Hall) -> None:
         # It does not say why: who passes by learns of nothing classified.
         assert shown(wall) == {"evaluation": None, "opening": beyond}
         assert state_of(wall, f"display/live/{hall.streams['opening']}") == "forbidden"
-        with hall.api.database.write() as orm:
-            orm.get_one(Roster, roster).ended_us = now
+        hall.end_duty(roster)
         assert shown(wall)["evaluation"] == nobody
         hall.security.patch(f"{V1}/rights/settings", json={"supervisors_need_duty": False})
         assert shown(wall)["evaluation"] is None
@@ -285,10 +288,7 @@ def test_a_person_signs_in_on_top_and_goes_idle_without_the_wall(hall: Hall) -> 
             state_of(browser, sound)
 
 
-def test_it_is_revoked_at_once_with_whoever_is_signed_in(
-    hall: Hall, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live_route, "RECHECK_S", 0.1)
+def test_it_is_revoked_at_once_with_whoever_is_signed_in(hall: Hall) -> None:
     hall.on_duty()
     with hall.display() as browser:
         sign_in(browser)
@@ -306,6 +306,39 @@ def test_it_is_revoked_at_once_with_whoever_is_signed_in(
         assert hall.entries("display.revoke")[0].facts["logins"] == 1
         # The name is free again.
         hall.register("墙二")
+
+
+def test_open_pictures_end_with_the_duty_and_with_the_display(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_route, "RECHECK_S", 0.05)
+    with hall.display() as browser, silent_live(hall):
+        sign_in(browser)
+        roster = hall.on_duty()
+        with shown_picture(hall, browser) as viewer:
+            hall.end_duty(roster)
+            assert ended_with(viewer) == 4403
+        hall.on_duty()
+        with shown_picture(hall, browser) as viewer:
+            path = f"{V1}/displays/{browser.headers['X-Display']}/revoke"
+            assert hall.security.post(path, json={"reason": "搬走"}).status_code == 200
+            assert ended_with(viewer) == 4401
+
+
+@contextmanager
+def shown_picture(hall: Hall, browser: httpx.Client) -> Iterator[ClientConnection]:
+    before = len(hall.entries("display.start"))
+    with socket_of(browser, f"display/live/{hall.streams['evaluation']}") as viewer:
+        wait_until(lambda: len(hall.entries("display.start")) > before, 10, "it to begin")
+        yield viewer
+
+
+def ended_with(viewer: ClientConnection) -> int:
+    with pytest.raises(ConnectionClosed) as closed:
+        while viewer.recv(timeout=10):
+            pass
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd.code
 
 
 def test_another_machine_takes_its_place(hall: Hall) -> None:
