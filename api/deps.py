@@ -9,7 +9,7 @@ from starlette.requests import HTTPConnection
 
 from bidwitness.api.hints import Hints
 from bidwitness.api.limits import LoginLimiter, Origin, Tries
-from bidwitness.api.security import COOKIE, Front
+from bidwitness.api.security import COOKIE, DISPLAY_COOKIE, Front
 from bidwitness.clock import Clock
 from bidwitness.config import Settings
 from bidwitness.errors import (
@@ -19,10 +19,11 @@ from bidwitness.errors import (
     SecondFactorRequired,
     Unauthenticated,
 )
+from bidwitness.rights import Whence
 from bidwitness.secrets import SecretBox
-from bidwitness.storage import factors, logins, people, tokens
+from bidwitness.storage import displays, factors, logins, people, tokens
 from bidwitness.storage.approvals import Kinds
-from bidwitness.storage.index.audit import Who, leave_audit_entry
+from bidwitness.storage.index.audit import AtDisplay, Who, leave_audit_entry
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import User
 from bidwitness.storage.rights import roles_now
@@ -85,12 +86,19 @@ class CurrentUser:
     must_enrol: bool = False
     # The name of the API token that acts for her.
     token: str | None = None
+    # The registered display that she signed in on.
+    display: AtDisplay | None = None
 
     @property
     def who(self) -> Who:
         """The same person as audit entries name them."""
         name = f"{self.username} (token {self.token})" if self.token else self.username
-        return Who(name, self.id, self.address)
+        return Who(name, self.id, self.address, self.display)
+
+    @property
+    def whence(self) -> Whence:
+        """From where she asks, as decisions see it."""
+        return Whence(self.address, self.display.id if self.display else None)
 
 
 def parts_of(connection: HTTPConnection) -> Parts:
@@ -154,6 +162,7 @@ def signed_in(connection: HTTPConnection, parts: ThePartsOf, front: TheFront) ->
     with parts.database.read() as orm:
         found = logins.find_login(orm, token, now, parts.login_limits)
         must_enrol = found is not None and parts.factor_due(orm, found.user_id)
+        at = _display_of(orm, connection, front, found, now)
         roles = roles_now(orm, found.user_id, found.roles, now)[0] if found else frozenset[Role]()
     if found is None:
         raise Unauthenticated("The login has ended. Sign in again.")
@@ -169,9 +178,23 @@ def signed_in(connection: HTTPConnection, parts: ThePartsOf, front: TheFront) ->
         login_id=found.login_id,
         address=front.address,
         must_enrol=must_enrol,
+        display=at,
     )
     connection.state.user = user
     return user
+
+
+def _display_of(
+    orm: Orm, connection: HTTPConnection, front: Front, found: logins.SignedIn | None, now_us: int
+) -> AtDisplay | None:
+    """Give the display that a login is bound to. Raises ``Unauthenticated`` anywhere else."""
+    if found is None or found.display_id is None:
+        return None
+    token = connection.cookies.get(DISPLAY_COOKIE)
+    row = displays.find_display(orm, token, front.address)
+    if row is None or row.id != found.display_id:
+        raise Unauthenticated("This login belongs to a display. Sign in again.")
+    return AtDisplay(row.id, row.name)
 
 
 def _by_token(text: str, connection: HTTPConnection, parts: Parts, front: Front) -> CurrentUser:

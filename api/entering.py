@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session as Orm
 from bidwitness.api.deps import Parts
 from bidwitness.api.limits import Origin
 from bidwitness.api.schemas import Answer
-from bidwitness.api.security import COOKIE, DEVICE_COOKIE, HALF_COOKIE, Front
-from bidwitness.storage import devices, half_logins, logins
+from bidwitness.api.security import COOKIE, DEVICE_COOKIE, DISPLAY_COOKIE, HALF_COOKIE, Front
+from bidwitness.storage import devices, displays, half_logins, logins
+from bidwitness.storage.index.audit import AtDisplay
 from bidwitness.storage.index.models import User
 from bidwitness.storage.security_keys import Place
 from bidwitness.storage.sights import person_of
@@ -77,7 +78,8 @@ def enter(
     user_id: str,
     factor: Factor | None = None,
 ) -> tuple[str, logins.SignedIn]:
-    """Open a login: the token and whom it stands for."""
+    """Open a login: the token and whom it stands for. On a registered display it is bound to it."""
+    on = displays.find_display(orm, request.cookies.get(DISPLAY_COOKIE), front.address)
     return logins.open_login(
         orm,
         orm.get_one(User, user_id),
@@ -86,6 +88,7 @@ def enter(
         address=front.address,
         agent=request.headers.get("user-agent"),
         factor=factor,
+        display=AtDisplay(on.id, on.name) if on else None,
     )
 
 

@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import anyio
 from fastapi import APIRouter, Query, WebSocket
@@ -48,8 +48,25 @@ SAY_S = 2
 _GONE = (WebSocketDisconnect, RuntimeError, OSError)
 
 
+class Sight(Protocol):
+    """A live viewing of one track, whoever's it is."""
+
+    @property
+    def parts(self) -> Parts: ...
+    @property
+    def stream_id(self) -> str: ...
+    @property
+    def medium(self) -> Medium: ...
+
+    def check(self) -> None:
+        """Raise ``Unauthenticated`` or ``Forbidden`` if it may not begin or not go on."""
+
+    def note(self, action: str, *, allowed: bool = True, **facts: object) -> None:
+        """Leave an audit entry."""
+
+
 @dataclass(frozen=True, slots=True)
-class Sight:
+class PersonalSight:
     """One person's live viewing of one track."""
 
     parts: Parts
@@ -63,7 +80,9 @@ class Sight:
         with self.parts.database.read() as orm:
             if not still_signed_in(self.parts, orm, self.user, now):
                 raise Unauthenticated("The login has ended. Sign in again.")
-            verdict = live_verdict(orm, self.user.id, self.stream_id, self.medium, now)
+            verdict = live_verdict(
+                orm, self.user.id, self.stream_id, self.medium, now, self.user.whence
+            )
         if not verdict.allowed:
             raise Forbidden(f"Not allowed: {verdict.reason} ({verdict.ground.value}).")
 
@@ -81,11 +100,6 @@ class Sight:
                 facts={"medium": self.medium, **facts},
             )
 
-    def ticket(self) -> str:
-        """Give the ticket by which `live` lets us in."""
-        box = SecretBox(self.parts.settings.live_key_file)
-        return LiveTickets(box, self.parts.clock).issue(LiveTicket(self.stream_id, self.medium))
-
 
 @router.websocket("/{stream_id}")
 async def live(
@@ -96,8 +110,12 @@ async def live(
     track: Annotated[Medium, Query()] = Medium.PICTURE,
 ) -> None:
     """Live picture or sound of a stream; a text first, then fragments, texts of state between."""
-    sight = Sight(parts, user, stream_id, track)
-    sent = _Sent()
+    await watch(websocket, PersonalSight(parts, user, stream_id, track))
+
+
+async def watch(websocket: WebSocket, sight: Sight) -> None:
+    """Show a sight from its first question to its end; what begins and ends is noted."""
+    parts, sent = sight.parts, _Sent()
     try:
         await anyio.to_thread.run_sync(sight.check)
     except Forbidden as error:
@@ -139,7 +157,7 @@ class _Sent:
 async def _connect(sight: Sight) -> ClientConnection | None:
     """Connect to the process `live` with a ticket; nothing, if it does not answer."""
     settings = sight.parts.settings
-    ticket = await anyio.to_thread.run_sync(sight.ticket)
+    ticket = await anyio.to_thread.run_sync(_ticket, sight)
     try:
         return await connect(
             f"ws://{settings.live_host}:{settings.live_port}/live",
@@ -155,6 +173,12 @@ async def _connect(sight: Sight) -> ClientConnection | None:
     except (OSError, TimeoutError, InvalidHandshake) as error:
         logger.warning("live does not answer", extra={"facts": {"why": str(error)}})
         return None
+
+
+def _ticket(sight: Sight) -> str:
+    """Give the ticket by which `live` lets us in."""
+    box = SecretBox(sight.parts.settings.live_key_file)
+    return LiveTickets(box, sight.parts.clock).issue(LiveTicket(sight.stream_id, sight.medium))
 
 
 async def _let_go(connecting: "asyncio.Task[ClientConnection | None]") -> None:

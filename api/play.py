@@ -51,7 +51,7 @@ class Viewer:
         now = self._parts.clock.utc_us()
         try:
             with self._parts.database.read() as orm:
-                return recheck(orm, playback, user.id, stream, medium, now)
+                return recheck(orm, playback, user.id, stream, medium, now, user.whence)
         except Forbidden as error:
             self._note(user, playback, stream, error, now)
             raise

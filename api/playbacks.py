@@ -58,7 +58,7 @@ def open_viewing(
         to_us=body.to_us,
         grant_id=body.grant_id,
     )
-    return _answer(open_playback(database, clock, user.who, user.id, wish))
+    return _answer(open_playback(database, clock, user.who, user.id, wish, user.whence))
 
 
 @router.post("/{playback_id}/close", status_code=204)

@@ -27,6 +27,7 @@ class SettingsAnswer(Answer):
     department_approves: bool
     small_centre: bool
     break_glass: bool
+    duty_at_posts: bool
 
 
 class SettingsBody(Body):
@@ -35,6 +36,7 @@ class SettingsBody(Body):
     department_approves: bool | None = None
     small_centre: bool | None = None
     break_glass: bool | None = None
+    duty_at_posts: bool | None = None
 
 
 @router.get("/mine")

@@ -55,6 +55,8 @@ RULES: tuple[Rule, ...] = (
         None,
         "auth.* second_step.* account.* factors.* tokens.*",
     ),
+    # A display is nobody: these know its credential, all others ask for a person.
+    Rule("be a display", None, "display.pair display.renew display.state display.live"),
     # Each kind of act says who may ask for it and who may agree.
     Rule(
         "ask for and agree to what takes several people",
@@ -168,6 +170,12 @@ RULES: tuple[Rule, ...] = (
         _only(_R.SECURITY_ADMIN),
         "scopes.scopes scopes.make scopes.end scopes.substitutions scopes.substitute"
         " scopes.end_substitution",
+    ),
+    Rule(
+        "register displays and the networks of duty",
+        _only(_R.SECURITY_ADMIN),
+        "displays.displays displays.register displays.new_code displays.rename displays.revoke"
+        " displays.duty_networks displays.list_network displays.end_network",
     ),
     Rule("write rosters", _only(_R.SECURITY_ADMIN), "rosters.make rosters.end"),
     Rule("approve rosters", _only(_R.DIRECTOR), "rosters.approve"),

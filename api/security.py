@@ -27,6 +27,8 @@ COOKIE = "bidwitness_login"
 # Neither opens anything: the password was right; this browser was signed in with before.
 HALF_COOKIE = "bidwitness_half"
 DEVICE_COOKIE = "bidwitness_device"
+# The credential of a registered display: it opens the routes of ``api.display`` and nothing else.
+DISPLAY_COOKIE = "bidwitness_display"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 BODY_SECONDS = 30
 # `no-store` says it all; a shared cache that knows only HTTP/1.0-like rules still heeds `private`.
@@ -203,7 +205,7 @@ class Guard:
             front,
             connection.headers.get("origin"),
             connection.headers.get("sec-fetch-site"),
-            COOKIE in connection.cookies,
+            COOKIE in connection.cookies or DISPLAY_COOKIE in connection.cookies,
         )
         if fault:
             raise Forbidden(fault)

@@ -18,6 +18,7 @@ from bidwitness.rights import (
     CLOSED_ROOMS,
     CLOSED_SESSIONS,
     NOTHING,
+    NOWHERE,
     VIEWED,
     WHILE_RUNNING,
     Cell,
@@ -26,6 +27,7 @@ from bidwitness.rights import (
     Media,
     RightsPolicy,
     Scope,
+    Whence,
 )
 from bidwitness.seam import Piece, visible
 from bidwitness.words import (
@@ -65,6 +67,9 @@ class Ground(Word):
     ADMIN = "admin", "管理员不得查看录像"
     OUTSIDE_SCOPE = "outside_scope", "不在职责范围内"
     NOT_ON_DUTY = "not_on_duty", "不在值守安排内"
+    NOT_AT_POST = "not_at_post", "须在登记的显示终端或值守网络内值守"
+    NOBODY_ON_DUTY = "nobody_on_duty", "无监督人员值守"
+    NOT_ON_DISPLAY = "not_on_display", "不在此显示终端的显示范围内"
     NEEDS_DEPARTMENT = "needs_department", "须经监督部门批准"
     NEEDS_GRANT = "needs_grant", "须有调阅授权"
     OUTSIDE_GRANT = "outside_grant", "超出授权范围"
@@ -110,7 +115,8 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whoever asks: her roles, where each holds, her turns of duty, her grants, valid or not.
+    """Whoever asks: her roles, where each holds, her turns of duty, her grants, valid or not, and
+    from where she asks.
 
     A role without a scope holds everywhere, unless it is one that is ``ASSIGNED``.
     """
@@ -121,6 +127,7 @@ class Person:
     scopes: tuple[tuple[Role, Scope], ...] = ()
     duties: tuple[Duty, ...] = ()
     policy: RightsPolicy = CAREFUL
+    whence: Whence = NOWHERE
 
     @property
     def department(self) -> str:
@@ -160,6 +167,9 @@ class Context:
     presences: tuple[Presence, ...] = ()
     site_id: str | None = None
     near: tuple[Presence, ...] = ()
+    room_id: str | None = None
+    # The room is classified at that time, as an approved interval says.
+    classified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +228,7 @@ def is_protected(on: Context) -> bool:
 def _forbidden_to_all(who: Person, on: Context) -> Iterable[Ground]:
     if on.room_kind == RoomKind.REST:
         yield Ground.PRIVATE_ROOM
-    if any(presence.classified for presence in on.presences):
+    if on.classified or any(presence.classified for presence in on.presences):
         yield Ground.CLASSIFIED
     # Whoever configures the platform sees no footage, whatever else she may be.
     if who.roles & ADMINISTRATORS:
@@ -262,8 +272,15 @@ def _by_cell(
         return Ground.NOT_RUNNING
     if not _in_scope(who, role, on):
         return Ground.OUTSIDE_SCOPE
-    if role == Role.SUPERVISOR and who.policy.supervisors_need_duty:
-        return Ground.ROLE if _on_duty(who, on, now_us) else Ground.NOT_ON_DUTY
+    return _by_duty(who, on, now_us) if role == Role.SUPERVISOR else Ground.ROLE
+
+
+def _by_duty(who: Person, on: Context, now_us: int) -> Ground:
+    """A supervisor is on duty for it, and where duty is done, as far as the centre wants that."""
+    if who.policy.supervisors_need_duty and not _on_duty(who, on, now_us):
+        return Ground.NOT_ON_DUTY
+    if who.policy.duty_at_posts and not who.whence.is_post:
+        return Ground.NOT_AT_POST
     return Ground.ROLE
 
 

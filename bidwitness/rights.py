@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from bidwitness.errors import Forbidden, InvalidInput
+from bidwitness.networks import is_within
 from bidwitness.words import (
     Action,
     CopyForm,
@@ -73,6 +74,13 @@ BY_ROLE: dict[Role, dict[Action, Cell]] = {
         Action.LIVE: Cell(PICTURE),
     },
 }
+# A registered display: the picture of what runs, and nothing else ever. By whether it stands in a
+# supervision room: only there does it show what is closed. What it shows has to be within its
+# scope besides, and somebody on duty for it (``bidwitness.showing``).
+BY_DISPLAY: dict[bool, dict[Action, Cell]] = {
+    True: {Action.LIVE: Cell(PICTURE, PICTURE, PICTURE, PICTURE)},
+    False: {Action.LIVE: Cell(PICTURE, NOTHING, PICTURE, NOTHING)},
+}
 # What a grant can give whom; the grant still has to name the medium and the action itself.
 BY_GRANT: dict[Role, frozenset[Action]] = {
     Role.SUPERVISOR: frozenset({Action.LIVE, Action.REWIND, Action.REPLAY}),
@@ -106,6 +114,8 @@ class RightsPolicy:
     department until the result is published. ``small_centre``: see ``SMALL_CENTRE``.
     ``break_glass``: a supervisor may see at once what she is not on duty for; others are told, and
     review it afterwards.
+    ``duty_at_posts``: what supervisors see by their role they see at a registered display or from
+    a listed network only (``Whence.is_post``).
     """
 
     supervisors_need_duty: bool = True
@@ -113,10 +123,32 @@ class RightsPolicy:
     department_approves: bool = True
     small_centre: bool = False
     break_glass: bool = True
+    duty_at_posts: bool = False
 
 
 # As delivered.
 CAREFUL = RightsPolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class Whence:
+    """From where somebody asks: her address, and the registered display that she signed in on.
+
+    ``networks``: those that duty may be done from.
+    """
+
+    address: str | None = None
+    display_id: str | None = None
+    networks: tuple[str, ...] = ()
+
+    @property
+    def is_post(self) -> bool:
+        """Whether duty is done there, where the centre wants a post for it."""
+        return self.display_id is not None or is_within(self.address, self.networks)
+
+
+# It is not known, and therefore no post.
+NOWHERE = Whence()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +190,10 @@ class Scope:
             and self.department in (None, matter.department)
             for matter in found
         )
+
+
+# All of the site.
+EVERYWHERE = Scope()
 
 
 @dataclass(frozen=True, slots=True)

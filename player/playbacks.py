@@ -12,6 +12,7 @@ from bidwitness.clock import Clock
 from bidwitness.errors import Forbidden, InvalidInput, NotFound
 from bidwitness.intervals import Interval
 from bidwitness.player.rights import Permission, claimed_by, permission
+from bidwitness.rights import NOWHERE, Whence
 from bidwitness.storage.grants import VIEWING_US, take_views
 from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.database import Database
@@ -82,17 +83,24 @@ class Scope:
     permission: Permission
 
 
-def open_playback(database: Database, clock: Clock, who: Who, user_id: str, wish: Wish) -> Opened:
+def open_playback(
+    database: Database,
+    clock: Clock,
+    who: Who,
+    user_id: str,
+    wish: Wish,
+    whence: Whence = NOWHERE,
+) -> Opened:
     """Open a viewing of what the person may see of her wish, and audit it, allowed or not.
 
-    It takes a view of each grant that it needs and that has a number of them. Raises
+    ``whence``: from where she asks. It takes a view of each grant that it needs and that has a number of them. Raises
     ``InvalidInput`` for a wish that cannot be, ``NotFound``, and ``Forbidden`` if nothing of it is
     hers to see.
     """
     _check(wish)
     now = clock.utc_us()
     with database.read() as orm:
-        person = with_grant(person_of(orm, user_id, now), wish.grant_id)
+        person = with_grant(person_of(orm, user_id, now, whence), wish.grant_id)
         found = _find(orm, wish, now)
         streams, refusal = _permitted(person, found, now)
         counted = _counted(person, found, now)
@@ -304,7 +312,13 @@ def _in_viewing(orm: Orm, person: Person, row: Playback, now_us: int) -> Person:
 
 
 def recheck(
-    orm: Orm, playback_id: str, user_id: str, stream_id: str, medium: Medium, now_us: int
+    orm: Orm,
+    playback_id: str,
+    user_id: str,
+    stream_id: str,
+    medium: Medium,
+    now_us: int,
+    whence: Whence = NOWHERE,
 ) -> Scope:
     """Say what a playback may show now. Call for every request; the login was checked before.
 
@@ -318,7 +332,7 @@ def recheck(
         if medium is Medium.PICTURE and _sound_alone(orm, playback_id, stream_id):
             raise NotFound("This stream has sound alone: there is no picture of it.")
         raise NotFound("The playback does not hold this.")
-    person = with_grant(person_of(orm, user_id, now_us), row.grant_id)
+    person = with_grant(person_of(orm, user_id, now_us, whence), row.grant_id)
     person = _in_viewing(orm, person, row, now_us)
     window = Interval(row.from_us, FOREVER if row.to_us is None else row.to_us)
     view = view_of(orm, stream_id, window)

@@ -51,9 +51,11 @@ def permission(
     for part in _parts(union(wanted), view.concerns, who.grants):
         context = view.context(part)
         verdicts = [may(who, medium, action, context, now_us) for action in wishes]
-        # Of refusals the one that says most: that there is no such row is said of any other action.
-        said = (v for v in verdicts if v.ground != Ground.NO_RULE)
-        verdict = next((v for v in verdicts if v.allowed), next(said, verdicts[-1]))
+        # Of refusals the one that says most: that there is no such row is said of any other action,
+        # and where she should have asked from is what she can mend herself.
+        said = [v for v in verdicts if v.ground != Ground.NO_RULE]
+        said.sort(key=lambda v: v.ground != Ground.NOT_AT_POST)
+        verdict = next((v for v in verdicts if v.allowed), next(iter(said), verdicts[-1]))
         protected = protected or verdict.protected
         if verdict.allowed:
             spans.append(part)

@@ -8,7 +8,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness.errors import NotFound
-from bidwitness.storage.index.audit import Who, leave_audit_entry
+from bidwitness.storage.index.audit import AtDisplay, Who, leave_audit_entry
 from bidwitness.storage.index.models import Login, User
 from bidwitness.words import Factor, Role
 
@@ -42,6 +42,8 @@ class SignedIn:
     login_id: str
     # When the row last said that it was used.
     seen_us: int
+    # The registered display that it is bound to.
+    display_id: str | None
 
 
 def open_login(
@@ -53,10 +55,11 @@ def open_login(
     address: str | None,
     agent: str | None,
     factor: Factor | None = None,
+    display: AtDisplay | None = None,
 ) -> tuple[str, SignedIn]:
     """Add a login of ``user`` and give its token with whom it stands for.
 
-    ``factor`` is what was given besides the password.
+    ``factor`` is what was given besides the password; ``display`` what it is bound to.
     """
     token = secrets.token_urlsafe(TOKEN_BYTES)
     login = Login(
@@ -68,10 +71,11 @@ def open_login(
         address=address,
         agent=agent[:MAX_AGENT] if agent else None,
         factor=factor,
+        display_id=display.id if display else None,
     )
     orm.add(login)
     orm.flush()
-    who = Who(user.username, user.id, address)
+    who = Who(user.username, user.id, address, display)
     facts = {"factor": factor.value} if factor else None
     leave_audit_entry(orm, who, "login", f"user:{user.id}", at_us, facts=facts)
     return token, _signed_in(login, user)
@@ -142,6 +146,30 @@ def end_own_login(orm: Orm, who: Who, user_id: str, login_id: str, at_us: int) -
     leave_audit_entry(orm, who, "login.end", f"user:{user_id}", at_us, facts=facts)
 
 
+def end_logins_on(orm: Orm, display_id: str, at_us: int) -> int:
+    """End all logins on a display, and give how many: it is that display no more."""
+    ended = 0
+    bound = select(Login).where(Login.display_id == display_id, Login.ended_us.is_(None))
+    for login in orm.scalars(bound):
+        login.ended_us = at_us
+        ended += 1
+    return ended
+
+
+def on_display(orm: Orm, display_id: str, at_us: int, limits: Limits) -> list[str]:
+    """Give the names of those who are signed in on a display."""
+    query = (
+        select(Login, User)
+        .join(User, User.id == Login.user_id)
+        .where(Login.display_id == display_id, Login.ended_us.is_(None))
+        .order_by(User.username)
+    )
+    found = [
+        user.username for login, user in orm.execute(query) if _stands(login, user, at_us, limits)
+    ]
+    return list(dict.fromkeys(found))
+
+
 def knows_address(orm: Orm, user_id: str, address: str, at_us: int) -> bool:
     """Tell whether somebody signed in from an address not long ago."""
     lately = (
@@ -171,6 +199,7 @@ def _signed_in(login: Login, user: User) -> SignedIn:
         password_set_us=user.password_set_us,
         login_id=login.id,
         seen_us=login.seen_us,
+        display_id=login.display_id,
     )
 
 

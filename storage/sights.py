@@ -14,7 +14,8 @@ from bidwitness.claims import FOREVER
 from bidwitness.errors import NotFound
 from bidwitness.intervals import Interval
 from bidwitness.items import Item, items_in
-from bidwitness.rights import Matter
+from bidwitness.rights import NOWHERE, Matter, Whence
+from bidwitness.storage.duty_networks import placed
 from bidwitness.storage.grants import uses_of
 from bidwitness.storage.index import models
 from bidwitness.storage.index.reach import USUAL_CLAIM_US, reaches_into
@@ -91,12 +92,13 @@ class StreamView:
             *(self.stream_id, interval, self.room_kind, tuple(presences)),
             site_id=self.site_id,
             near=tuple(near),
+            room_id=self.room_id,
         )
 
 
-def person_of(orm: Orm, user_id: str, now_us: int) -> Person:
+def person_of(orm: Orm, user_id: str, now_us: int, whence: Whence = NOWHERE) -> Person:
     """Give a user as decisions see her now, with all her grants, her scopes and turns of duty, and
-    those of whom she stands in for. A disabled user has no role.
+    those of whom she stands in for. A disabled user has no role. ``whence``: from where she asks.
 
     Raises ``NotFound``.
     """
@@ -109,6 +111,7 @@ def person_of(orm: Orm, user_id: str, now_us: int) -> Person:
     grants = orm.scalars(select(models.Grant).where(models.Grant.user_id == user_id)).all()
     counted = [row.id for row in grants if row.views is not None]
     used = uses_of(orm, counted) if counted else {}
+    policy = rights_policy(orm)
     return Person(
         user_id=user_id,
         roles=roles,
@@ -121,7 +124,8 @@ def person_of(orm: Orm, user_id: str, now_us: int) -> Person:
             if Role.SUPERVISOR in roles
             else ()
         ),
-        policy=rights_policy(orm),
+        policy=policy,
+        whence=placed(orm, whence) if policy.duty_at_posts else whence,
     )
 
 

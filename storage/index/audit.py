@@ -17,12 +17,24 @@ TRAIL = "audit"
 
 
 @dataclass(frozen=True, slots=True)
+class AtDisplay:
+    """The registered display that somebody signed in on."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Who:
-    """The person or process that acts: a row of ``users`` or the name of a process."""
+    """The person or process that acts: a row of ``users`` or the name of a process.
+
+    ``display``: where she signed in, if on a display; the entry's facts say so.
+    """
 
     name: str
     user_id: str | None = None
     address: str | None = None
+    display: AtDisplay | None = None
 
 
 def leave_audit_entry(
@@ -41,6 +53,9 @@ def leave_audit_entry(
     The entry commits or vanishes with the act itself. Its outbox row is what the site's log
     will commit to. Secrets in ``reason`` are redacted.
     """
+    said = dict(facts or {})
+    if who.display is not None:
+        said["display"] = {"id": who.display.id, "name": who.display.name}
     entry = AuditEntry(
         at_us=at_us,
         user_id=who.user_id,
@@ -50,7 +65,7 @@ def leave_audit_entry(
         allowed=allowed,
         address=who.address,
         reason=redact(reason)[:MAX_TEXT] if reason else None,
-        facts=dict(facts) if facts else None,
+        facts=said or None,
     )
     orm.add(entry)
     orm.flush()

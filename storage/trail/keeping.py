@@ -47,11 +47,19 @@ def _sessions_of(orm: Orm, entry: AuditEntry) -> list[str]:
         playback = orm.get(Playback, name)
         return [playback.session_id] if playback is not None and playback.session_id else []
     if kind == "stream":
-        claims = select(Claim.session_id).where(
-            Claim.stream_id == name,
-            Claim.withdrawn_us.is_(None),
-            Claim.from_us <= entry.at_us,
-            (Claim.to_us.is_(None)) | (Claim.to_us > entry.at_us),
-        )
-        return list(orm.scalars(claims.distinct()))
+        return _claimants(orm, [name], entry.at_us, entry.at_us)
+    if kind == "display" and entry.facts and "streams" in entry.facts:
+        facts = entry.facts
+        return _claimants(orm, facts["streams"], facts["from_us"], facts["to_us"])
     return []
+
+
+def _claimants(orm: Orm, streams: Iterable[str], from_us: int, to_us: int) -> list[str]:
+    """Give the sessions that claim streams anywhere from then until then, both included."""
+    claims = select(Claim.session_id).where(
+        Claim.stream_id.in_(list(streams)),
+        Claim.withdrawn_us.is_(None),
+        Claim.from_us <= to_us,
+        (Claim.to_us.is_(None)) | (Claim.to_us > from_us),
+    )
+    return list(orm.scalars(claims.distinct()))

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -161,6 +162,29 @@ def test_only_the_roles_of_its_rule_pass(
             assert said.startswith("Only "), (door, role, said)
 
 
+def test_a_display_is_nobody(people: dict[Role | None, httpx.Client]) -> None:
+    """Its credential opens what belongs to it, and what is open to everybody."""
+    security = people[Role.SECURITY_ADMIN]
+    body = {"name": "wall", "place": "hall", "reason": "test"}
+    code = security.post(f"{PREFIX}/displays", json=body).json()["code"]
+    with httpx.Client(base_url=security.base_url, trust_env=False) as display:
+        display.headers["Origin"] = str(security.base_url).rstrip("/")
+        assert display.post(f"{PREFIX}/display/pair", json={"code": code}).status_code == 204
+        assert display.get(f"{PREFIX}/display").status_code == 200
+        refused = Counter[str]()
+        for door in TRIED:
+            rule = rule_of_name(door.name)
+            assert rule is not None
+            if rule.roles is None and not door.name.startswith(("account.", "factors.", "tokens.")):
+                continue
+            answer = display.request(door.method, door.address, json={})
+            assert answer.status_code in (401, 422), (door, answer.text)
+            refused["ruled" if rule.roles is not None else "own"] += 1
+            assert rule.roles is None or answer.status_code == 401, (door, answer.text)
+        assert refused["ruled"] > 80
+        assert refused["own"] > 10
+
+
 def may_use(role: Role) -> set[str]:
     return {name for rule in RULES if role in (rule.roles or ()) for name in rule.names}
 
@@ -177,6 +201,8 @@ def test_what_never_may_change() -> None:
         ("grants.revoke", {Role.SECURITY_ADMIN, Role.DIRECTOR}),
         ("grants.agree", {Role.SUPERVISOR}),
         ("rosters.approve", {Role.DIRECTOR}),
+        ("displays.register", {Role.SECURITY_ADMIN}),
+        ("displays.revoke", {Role.SECURITY_ADMIN}),
         ("audit.audit", {Role.AUDIT_ADMIN}),
         ("cameras.create", {Role.SYSTEM_ADMIN}),
         ("rights.change_settings", {Role.SECURITY_ADMIN}),

@@ -12,6 +12,7 @@ from bidwitness.storage.index.models.accounts import (
     SecurityKey,
 )
 from bidwitness.storage.index.models.base import Base
+from bidwitness.storage.index.models.displays import Display, DutyNetwork
 from bidwitness.storage.index.models.footage import (
     FragmentTable,
     Gap,
@@ -99,7 +100,9 @@ __all__ = [
     "ClassifiedInterval",
     "ConditionChange",
     "Derivative",
+    "Display",
     "Disposal",
+    "DutyNetwork",
     "Event",
     "FragmentTable",
     "Gap",

@@ -57,6 +57,8 @@ class Login(Base):
     # The nonce of a security key's registration that is under way; each serves once.
     challenge: Mapped[bytes | None] = mapped_column(LargeBinary(64))
     challenge_us: Mapped[Us | None]
+    # The registered display that she signed in on: it is good there alone.
+    display_id: Mapped[str | None] = ref("displays")
 
 
 class Grant(Base):

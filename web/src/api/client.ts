@@ -14,6 +14,9 @@ import type {
   Copy,
   Disposal,
   DueDisposal,
+  Display,
+  DisplayState,
+  DutyNetwork,
   Enrolment,
   EvidenceReport,
   FoundDevice,
@@ -25,6 +28,7 @@ import type {
   NewCamera,
   NewClaim,
   NewCopy,
+  NewDisplay,
   NewHandover,
   NewMarker,
   NewProject,
@@ -34,6 +38,7 @@ import type {
   NewSnapshot,
   Outcome,
   Page,
+  PairingCode,
   Playback,
   PlaybackRequest,
   Policy,
@@ -45,6 +50,7 @@ import type {
   Reconciliation,
   RecoveryCodes,
   RegisterRow,
+  RightsSettings,
   Role,
   RoleScope,
   Room,
@@ -66,7 +72,8 @@ import type {
 
 const BASE = '/api/v1';
 // Where a 401 says that something was wrong, not that a login has ended.
-const SIGNING_IN = /^\/auth\/(login|second\/)/;
+// A display that is refused says nothing of whoever is signed in on top of it.
+const SIGNING_IN = /^\/(auth\/(login|second\/)|display(\/|$))/;
 
 /** What the API refused, with the words it gave; status 0 when it could not be reached. */
 export class ApiError extends Error {
@@ -248,6 +255,28 @@ export const api = {
     call<Page<Alarm>>('GET', '/alarms?open=true', undefined, signal),
   acknowledge: (alarmId: string) => call<Alarm>('POST', `/alarms/${id(alarmId)}/acknowledge`, {}),
 
+  displays: (signal?: AbortSignal) => call<Page<Display>>('GET', '/displays', undefined, signal),
+  newDisplay: (display: NewDisplay) => call<PairingCode>('POST', '/displays', display),
+  newDisplayCode: (displayId: string) =>
+    call<PairingCode>('POST', `/displays/${id(displayId)}/code`, {}),
+  renameDisplay: (displayId: string, name: string) =>
+    call<Display>('PATCH', `/displays/${id(displayId)}`, { name }),
+  revokeDisplay: (displayId: string, reason: string) =>
+    call<Display>('POST', `/displays/${id(displayId)}/revoke`, { reason }),
+  dutyNetworks: (signal?: AbortSignal) =>
+    call<Page<DutyNetwork>>('GET', '/duty-networks', undefined, signal),
+  newDutyNetwork: (name: string, network: string) =>
+    call<DutyNetwork>('POST', '/duty-networks', { name, network }),
+  endDutyNetwork: (networkId: string) =>
+    call<void>('POST', `/duty-networks/${id(networkId)}/end`, {}),
+  rightsSettings: (signal?: AbortSignal) =>
+    call<RightsSettings>('GET', '/rights/settings', undefined, signal),
+  setRights: (change: Partial<RightsSettings>) =>
+    call<RightsSettings>('PATCH', '/rights/settings', change),
+  pairDisplay: (code: string) => call<void>('POST', '/display/pair', { code }),
+  renewDisplay: () => call<void>('POST', '/display/renew', {}),
+  displayState: (signal?: AbortSignal) => call<DisplayState>('GET', '/display', undefined, signal),
+
   users: () => call<Page<User>>('GET', `/users${query({ limit: 500 })}`),
   newUser: (wish: { username: string; name?: string; roles: Role[] }) =>
     call<User & { password: string | null }>('POST', '/users', wish),
@@ -356,4 +385,10 @@ export function playlistUrl(playbackId: string, streamId: string, track: string)
 export function liveUrl(streamId: string, track: string, origin: Location = location): string {
   const scheme = origin.protocol === 'https:' ? 'wss:' : 'ws:';
   return `${scheme}//${origin.host}${BASE}/live/${id(streamId)}?track=${id(track)}`;
+}
+
+/** Where a registered display is sent the picture of a stream. */
+export function displayLiveUrl(streamId: string, origin: Location = location): string {
+  const scheme = origin.protocol === 'https:' ? 'wss:' : 'ws:';
+  return `${scheme}//${origin.host}${BASE}/display/live/${id(streamId)}`;
 }

@@ -929,3 +929,95 @@ export interface Page<T> {
   items: T[];
   next_cursor?: string | null;
 }
+
+export interface DisplayScope {
+  site_id: string | null;
+  room_kind: RoomKind | null;
+  category: ProjectCategory | null;
+  department: string | null;
+  room_ids: string[];
+}
+
+/** A registered display (显示终端), as who registers it sees it. */
+export interface Display {
+  id: string;
+  name: string;
+  room_id: string | null;
+  room: string | null;
+  place: string | null;
+  /** Only there does it show closed sittings. */
+  in_supervision: boolean;
+  scope: DisplayScope;
+  network: string | null;
+  reason: string;
+  made_at: Micros;
+  made_by: string;
+  code_until: Micros | null;
+  paired_at: Micros | null;
+  seen_at: Micros | null;
+  seen_from: string | null;
+  revoked_at: Micros | null;
+  revoked_by: string | null;
+}
+
+export interface NewDisplay {
+  name: string;
+  room_id?: string;
+  place?: string;
+  scope: Partial<DisplayScope>;
+  network?: string;
+  reason: string;
+}
+
+/** What a display is paired by, told once. */
+export interface PairingCode {
+  display: Display;
+  code: string;
+  expires_at: Micros;
+  path: string;
+}
+
+export interface DutyNetwork {
+  id: string;
+  name: string;
+  network: string;
+  made_at: Micros;
+  made_by: string;
+}
+
+export interface RightsSettings {
+  supervisors_need_duty: boolean;
+  duty_at_posts: boolean;
+}
+
+export interface DisplayPerson {
+  username: string;
+  name: string;
+}
+
+export interface DisplayCamera {
+  id: string;
+  name: string;
+  shown: boolean;
+  why: 'nobody_on_duty' | 'not_on_display' | null;
+  streams: Stream[];
+}
+
+export interface DisplayRoom {
+  id: string;
+  name: string;
+  kind: RoomKind;
+  session: SessionKind | null;
+  cameras: DisplayCamera[];
+}
+
+/** What a display shows now, as it is told itself. */
+export interface DisplayState {
+  id: string;
+  name: string;
+  place: string;
+  now: Micros;
+  on_duty: DisplayPerson[];
+  signed_in: DisplayPerson | null;
+  rooms: DisplayRoom[];
+}

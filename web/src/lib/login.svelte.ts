@@ -74,6 +74,11 @@ export function people(): boolean {
   return has('security_admin', 'system_admin');
 }
 
+/** Whether she registers displays, and says where duty is done. */
+export function placesDisplays(): boolean {
+  return has('security_admin');
+}
+
 /** Whether she looks through the audit trail. */
 export function audits(): boolean {
   return has('audit_admin');
@@ -92,6 +97,11 @@ export function signedIn(who: Me): void {
 export async function signOut(): Promise<void> {
   await api.logout().catch(() => undefined);
   state = { kind: 'out' };
+}
+
+/** The login has ended somewhere else: the site said so. */
+export function signedOut(): void {
+  if (state.kind === 'in') state = { kind: 'out' };
 }
 
 async function loadSystem(): Promise<void> {

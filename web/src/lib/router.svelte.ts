@@ -15,6 +15,8 @@ export interface Route {
     | 'entry'
     | 'audit'
     | 'users'
+    | 'displays'
+    | 'display'
     | 'home'
     | 'lost';
   id: string;
@@ -33,6 +35,8 @@ const PAGES = [
   'register',
   'audit',
   'users',
+  'displays',
+  'display',
 ] as const;
 
 /** Which page an address names. */

@@ -2,6 +2,7 @@
 
 export const icons = {
   wall: 'M3 5h8v6H3zM13 5h8v6h-8zM3 13h8v6H3zM13 13h8v6h-8z',
+  display: 'M3 5h18v11H3zM9 20h6M12 16v4',
   sessions: 'M5 4h14v16H5zM9 9h6M9 13h6M9 17h3',
   camera: 'M3 7h12v10H3zM15 11l6-3v8l-6-3',
   globe: 'M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM3 12h18M12 3c3 3 3 15 0 18M12 3c-3 3-3 15 0 18',

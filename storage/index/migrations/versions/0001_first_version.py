@@ -266,6 +266,23 @@ def _happenings() -> None:
     index("ix_events_stream_id", "events", "stream_id")
 
 
+def _displays() -> None:
+    table("displays", text("id", 16), text("name", 120), ref("room_id", "rooms", null=True),
+        text("place", 200, null=True), ref("site_id", "sites", null=True),
+        text("room_kind", 32, null=True), text("category", 32, null=True),
+        text("department", 500, null=True), json("room_ids"), text("network", 64, null=True),
+        text("reason", 500), big("made_us"), text("made_by", 120),
+        blob("code_sha256", null=True), big("code_until_us", null=True),
+        big("paired_us", null=True), blob("token_sha256", null=True),
+        blob("next_sha256", null=True), big("renewed_us", null=True), big("seen_us", null=True),
+        text("seen_from", 64, null=True), big("revoked_us", null=True),
+        text("revoked_by", 120, null=True), key("id"), unique("token_sha256"),
+        unique("next_sha256"))
+    table("duty_networks", text("id", 16), text("name", 120), text("network", 64),
+        big("made_us"), text("made_by", 120), big("ended_us", null=True),
+        text("ended_by", 120, null=True), key("id"))
+
+
 def _users() -> None:
     table("users", text("id", 16), text("username", 120), text("name", 500),
         text("password_hash", 500), flag("must_change_password"), flag("disabled"),
@@ -314,8 +331,10 @@ def _people() -> None:
         big("created_us"), big("seen_us"), big("expires_us"), text("address", 64, null=True),
         text("agent", 500, null=True), big("ended_us", null=True),
         text("factor", 32, null=True), blob("challenge", null=True),
-        big("challenge_us", null=True), key("id"), unique("token_sha256"))
+        big("challenge_us", null=True), ref("display_id", "displays", null=True), key("id"),
+        unique("token_sha256"))
     index("ix_logins_user_id", "logins", "user_id")
+    index("ix_logins_display_id", "logins", "display_id")
     table("user_roles", ref("user_id", "users"), text("role", 32), key("user_id", "role"))
     table("playbacks", text("id", 16), ref("user_id", "users"),
         ref("session_id", "sessions", null=True), ref("grant_id", "grants", null=True),
@@ -579,6 +598,7 @@ def upgrade() -> None:
     _sessions()
     _footage()
     _happenings()
+    _displays()
     _users()
     _people()
     _accounts()
