@@ -28,6 +28,7 @@ from bidwitness.api import (
     live,
     log,
     markers,
+    oidc,
     play,
     playbacks,
     policies,
@@ -51,6 +52,8 @@ from bidwitness.api import (
 from bidwitness.api.deps import Parts
 from bidwitness.api.hints import Hints
 from bidwitness.api.limits import BY_CODES, LoginLimiter, Tries
+from bidwitness.api.oidc_flow import Spent
+from bidwitness.api.oidc_provider import provider_of
 from bidwitness.api.openapi import Described
 from bidwitness.api.pages import pages
 from bidwitness.api.rules import Ruled
@@ -83,6 +86,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     holds.router,
     jobs.router,
     markers.router,
+    oidc.router,
     playbacks.router,
     policies.router,
     projects.router,
@@ -136,6 +140,8 @@ def create_app(
         tries=Tries(),
         hints=Hints(settings),
         kinds=approval_kinds(passwords.hash),
+        provider=provider_of(settings, clock),
+        spent=Spent(),
     )
     app = Described(
         title="BidWitness",

@@ -53,7 +53,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "sign in and keep one's account",
         None,
-        "auth.* second_step.* account.* factors.* tokens.*",
+        "auth.* second_step.* oidc.* account.* factors.* tokens.*",
     ),
     # Each kind of act says who may ask for it and who may agree.
     Rule(
@@ -145,7 +145,7 @@ RULES: tuple[Rule, ...] = (
         _only(_R.SECURITY_ADMIN),
         "policies.set_policy policies.remove rights.change_settings",
     ),
-    Rule("manage users", _only(_R.SECURITY_ADMIN), "users.change users.end_logins"),
+    Rule("manage users", _only(_R.SECURITY_ADMIN), "users.change users.end_logins users.unlink"),
     # The first administrator, too, as long as there is none for security: see ``_founds``.
     Rule("make users", _only(_R.SECURITY_ADMIN), "users.create"),
     # Both may ask for the recovery of an account.

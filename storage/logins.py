@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session as Orm
 from bidwitness.errors import NotFound
 from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.models import Login, User
-from bidwitness.words import Factor, Role
+from bidwitness.words import Factor, LoginWay, Role
 
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US
@@ -42,6 +42,9 @@ class SignedIn:
     login_id: str
     # When the row last said that it was used.
     seen_us: int
+    way: LoginWay
+    # What was given besides, if anything was.
+    factor: Factor | None
 
 
 def open_login(
@@ -53,10 +56,11 @@ def open_login(
     address: str | None,
     agent: str | None,
     factor: Factor | None = None,
+    way: LoginWay = LoginWay.PASSWORD,
 ) -> tuple[str, SignedIn]:
     """Add a login of ``user`` and give its token with whom it stands for.
 
-    ``factor`` is what was given besides the password.
+    ``way`` is by what she signed in, ``factor`` what was given besides.
     """
     token = secrets.token_urlsafe(TOKEN_BYTES)
     login = Login(
@@ -68,12 +72,15 @@ def open_login(
         address=address,
         agent=agent[:MAX_AGENT] if agent else None,
         factor=factor,
+        way=way,
     )
     orm.add(login)
     orm.flush()
     who = Who(user.username, user.id, address)
-    facts = {"factor": factor.value} if factor else None
-    leave_audit_entry(orm, who, "login", f"user:{user.id}", at_us, facts=facts)
+    facts = {"factor": factor.value} if factor else {}
+    if way is not LoginWay.PASSWORD:
+        facts["way"] = way.value
+    leave_audit_entry(orm, who, "login", f"user:{user.id}", at_us, facts=facts or None)
     return token, _signed_in(login, user)
 
 
@@ -171,6 +178,8 @@ def _signed_in(login: Login, user: User) -> SignedIn:
         password_set_us=user.password_set_us,
         login_id=login.id,
         seen_us=login.seen_us,
+        way=login.way,
+        factor=login.factor,
     )
 
 

@@ -27,6 +27,8 @@ KINDS: dict[str, type[words.Word]] = {
     "fault": words.StreamFault,
     "audience": words.MarkerAudience,
     "factor": words.Factor,
+    "loginWay": words.LoginWay,
+    "signInFault": words.SignInFault,
     "approvalState": words.ApprovalState,
     "registerKind": words.RegisterKind,
     "trailFault": words.TrailFault,

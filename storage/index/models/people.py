@@ -17,7 +17,7 @@ from bidwitness.storage.index.models.base import (
     word,
     word_type,
 )
-from bidwitness.words import Factor, GrantKind, Medium, RegisterKind, Role
+from bidwitness.words import Factor, GrantKind, LoginWay, Medium, RegisterKind, Role
 
 
 class User(Base):
@@ -54,6 +54,7 @@ class Login(Base):
     ended_us: Mapped[Us | None]
     # What was given besides the password, if anything was.
     factor: Mapped[Factor | None] = word(Factor)
+    way: Mapped[LoginWay] = mapped_column(word_type(LoginWay), default=LoginWay.PASSWORD)
     # The nonce of a security key's registration that is under way; each serves once.
     challenge: Mapped[bytes | None] = mapped_column(LargeBinary(64))
     challenge_us: Mapped[Us | None]

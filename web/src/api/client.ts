@@ -58,7 +58,7 @@ import type {
 
 const BASE = '/api/v1';
 // Where a 401 says that something was wrong, not that a login has ended.
-const SIGNING_IN = /^\/auth\/(login|second\/)/;
+const SIGNING_IN = /^\/auth\/(login|second(\/|$))/;
 
 /** What the API refused, with the words it gave; status 0 when it could not be reached. */
 export class ApiError extends Error {
@@ -135,6 +135,14 @@ const id = encodeURIComponent;
 export const api = {
   login: (username: string, password: string) =>
     call<Me | SecondStep>('POST', '/auth/login', { username, password }),
+  /** Gives the provider's page, for the browser to go to. */
+  beginOidc: () => call<{ location: string }>('POST', '/auth/oidc/start', {}),
+  linkOidc: (password: string) =>
+    call<{ location: string }>('POST', '/account/oidc/link', { password }),
+  unlinkOidc: (password: string) => call<void>('POST', '/account/oidc/unlink', { password }),
+  unlinkUser: (userId: string) => call<void>('POST', `/users/${id(userId)}/unlink`, {}),
+  wantedFactors: () =>
+    call<SecondStep & { username: string }>('GET', '/auth/second', undefined, undefined),
   giveCode: (factor: 'totp' | 'recovery', code: string) =>
     call<Me>('POST', '/auth/second/code', { factor, code }),
   loginKeyOptions: () => call<object>('POST', '/auth/second/key-options', {}),

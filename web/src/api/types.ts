@@ -98,7 +98,8 @@ export interface Me {
   address?: string;
 }
 
-export type Factor = 'totp' | 'key' | 'recovery';
+export type Factor = 'totp' | 'key' | 'recovery' | 'provider';
+export type LoginWay = 'password' | 'oidc';
 
 /** The password was right; one of these is wanted besides. */
 export interface SecondStep {
@@ -115,6 +116,11 @@ export interface Account {
   totp: boolean;
   keys: SecurityKey[];
   recovery_left: number;
+  /** Who else may say who one is, and one's link with it. */
+  oidc: {
+    name: string;
+    link: { label: string; since: Micros; used_at: Micros | null } | null;
+  } | null;
 }
 
 export interface SecurityKey {
@@ -141,6 +147,7 @@ export interface LoginRow {
   this: boolean;
   agent: string | null;
   address: string | null;
+  way: LoginWay;
   factor: Factor | null;
   since: Micros;
   seen_at: Micros;
@@ -200,6 +207,8 @@ export interface System {
   language?: string;
   time_zone?: string;
   demo?: boolean;
+  /** What the OpenID provider is called that one may sign in with. */
+  oidc: string | null;
 }
 
 export interface StreamHealth {
@@ -802,6 +811,8 @@ export interface User {
   name: string;
   roles: Role[];
   disabled: boolean;
+  /** Whether she may sign in through the OpenID provider. */
+  linked: boolean;
 }
 
 export interface Lot {

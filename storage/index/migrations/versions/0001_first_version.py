@@ -313,7 +313,7 @@ def _people() -> None:
     table("logins", text("id", 16), ref("user_id", "users"), blob("token_sha256"),
         big("created_us"), big("seen_us"), big("expires_us"), text("address", 64, null=True),
         text("agent", 500, null=True), big("ended_us", null=True),
-        text("factor", 32, null=True), blob("challenge", null=True),
+        text("factor", 32, null=True), text("way", 32), blob("challenge", null=True),
         big("challenge_us", null=True), key("id"), unique("token_sha256"))
     index("ix_logins_user_id", "logins", "user_id")
     table("user_roles", ref("user_id", "users"), text("role", 32), key("user_id", "role"))
@@ -350,8 +350,11 @@ def _accounts() -> None:
         big("seen_us"), key("id"), unique("user_id", "token_sha256"))
     table("half_logins", text("id", 16), ref("user_id", "users"), blob("token_sha256"),
         big("made_us"), small("failures"), blob("challenge", null=True),
-        big("ended_us", null=True), key("id"), unique("token_sha256"))
+        big("ended_us", null=True), text("way", 32), key("id"), unique("token_sha256"))
     index("ix_half_logins_user_id", "half_logins", "user_id")
+    table("oidc_links", ref("user_id", "users"), text("issuer", 500), text("subject", 255),
+        text("label", 120), big("linked_us"), big("used_us", null=True), key("user_id"),
+        unique("issuer", "subject"))
     table("authenticators", ref("user_id", "users"), blob("secret"), big("made_us"),
         big("confirmed_us", null=True), big("last_step"), key("user_id"))
     table("security_keys", text("id", 16), ref("user_id", "users"), text("name", 120),
