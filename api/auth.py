@@ -18,7 +18,7 @@ from bidwitness.storage import factors, half_logins, logins, oidc_links, people
 from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.models import User
 from bidwitness.storage.password_rule import check_password_rule
-from bidwitness.words import Factor, SecondFactor
+from bidwitness.words import AccountKind, Factor, SecondFactor
 
 router = APIRouter(prefix="/auth", tags=["auth"])
 
@@ -150,7 +150,8 @@ def _check_password(body: LoginBody, request: Request, parts: Parts, front: Fron
     with parts.database.read() as orm:
         user = people.find_user(orm, body.username)
         known = (user.id, user.username) if user else None
-        hashed = user.password_hash if user and not user.disabled else None
+        may_have = user and not user.disabled and user.kind is AccountKind.PERSON
+        hashed = user.password_hash if user and may_have else None
         origin = entering.origin_of(orm, request, front, user.id if user else None, now)
     parts.limiter.check(origin, body.username)
     good = parts.passwords.matches(hashed, body.password.get_secret_value())

@@ -28,7 +28,7 @@ from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import User
 from bidwitness.storage.rights import roles_now
-from bidwitness.words import Factor, Role, SecondFactor
+from bidwitness.words import AccountKind, Factor, Role, SecondFactor
 
 # A login's row is written at most so often; its idle time is that much less exact.
 MARK_SEEN_US = 30_000_000
@@ -200,19 +200,23 @@ def _by_token(text: str, connection: HTTPConnection, parts: Parts, front: Front)
         if found is None:
             raise Unauthenticated("The API token is unknown, revoked or too old.")
         row, user = found
+        is_person = user.kind is AccountKind.PERSON
         current = CurrentUser(
             id=user.id,
             username=user.username,
             name=user.name,
             roles=roles_now(orm, user.id, (entry.role for entry in user.roles), now)[0],
-            must_change_password=parts.password_due(
-                user.must_change_password, user.password_set_us
-            ),
+            must_change_password=is_person
+            and parts.password_due(user.must_change_password, user.password_set_us),
             login_id=row.id,
             address=front.address,
-            must_enrol=parts.factor_due(orm, user.id),
+            must_enrol=is_person and parts.factor_due(orm, user.id),
             token=row.name,
         )
+    if not tokens.comes_from(row.networks, front.address):
+        with parts.database.write() as orm:
+            tokens.note_elsewhere(orm, current.who, row.id, now, MARK_SEEN_US)
+        raise Forbidden("This API token is not for use from where you are.")
     scope = tokens.Scope(frozenset(row.areas), row.read_only)
     method = connection.scope.get("method", "WEBSOCKET")
     area = tokens.area_of(connection.scope["path"])

@@ -73,7 +73,8 @@ def unlink(body: ProofBody, user: Owner, parts: ThePartsOf, front: TheFront) -> 
         oidc_links.unlink(orm, user.who, user.id, parts.clock.utc_us())
 
 
-@router.get("/auth/oidc/callback", status_code=303, response_class=RedirectResponse)
+# For browsers alone, so it is not described to programs.
+@router.get("/auth/oidc/callback", include_in_schema=False)
 def callback(request: Request, parts: ThePartsOf, front: TheFront) -> RedirectResponse:
     """Come back from the provider: signs in or links, and leads to a page of ours."""
     provider = _provider(parts)

@@ -22,10 +22,10 @@ from bidwitness.api.schemas import (
 )
 from bidwitness.errors import NotFound
 from bidwitness.rights import check_founding
-from bidwitness.storage import oidc_links, people
+from bidwitness.storage import oidc_links, people, services
 from bidwitness.storage.index.models import User
 from bidwitness.storage.password_rule import check_password_rule
-from bidwitness.words import Role
+from bidwitness.words import AccountKind, Role
 
 router = APIRouter(prefix="/users", tags=["users"])
 
@@ -63,6 +63,9 @@ class UserAnswer(Answer):
     created_at: int
     # Whether she may sign in through the OpenID provider.
     linked: bool
+    kind: AccountKind
+    # The user name of the person who is answerable for a service account.
+    owner: str | None
 
 
 class NewUserAnswer(UserAnswer):
@@ -90,7 +93,11 @@ def users(
     with parts.database.read() as orm:
         rows = orm.scalars(query.limit(limit + 1)).all()
         linked = oidc_links.linked_users(orm, parts.settings.oidc_issuer)
-        items = [_answer(row, linked=row.id in linked) for row in rows[:limit]]
+        owners = services.owners(orm)
+        items = [
+            _answer(row, linked=row.id in linked, owner=owners.get(row.owner_id or ""))
+            for row in rows[:limit]
+        ]
     more = cursor_of(items[-1].username) if len(rows) > limit else None
     return UserPage(items=items, next_cursor=more)
 
@@ -134,7 +141,9 @@ def change(user_id: IdPath, body: UserChange, user: Me, parts: ThePartsOf) -> Us
         if hashed is not None:
             people.reset_password(orm, user.who, now, row, hashed)
         link = oidc_links.link_of(orm, parts.settings.oidc_issuer, row.id)
-        return _answer(row, linked=link is not None)
+        owner = services.owner_of(orm, row)
+        named = owner.username if owner else None
+        return _answer(row, linked=link is not None, owner=named)
 
 
 @router.post("/{user_id}/end-logins")
@@ -165,7 +174,12 @@ def _found(row: User | None) -> User:
     return row
 
 
-def _answer(row: User, *, linked: bool) -> UserAnswer:
+def user_answer(row: User, owner: User | None) -> UserAnswer:
+    """Say what there is to say of a service account."""
+    return _answer(row, linked=False, owner=owner.username if owner else None)
+
+
+def _answer(row: User, *, linked: bool, owner: str | None = None) -> UserAnswer:
     return UserAnswer(
         id=row.id,
         username=row.username,
@@ -175,4 +189,6 @@ def _answer(row: User, *, linked: bool) -> UserAnswer:
         must_change_password=row.must_change_password,
         created_at=row.created_us,
         linked=linked,
+        kind=row.kind,
+        owner=owner,
     )

@@ -209,6 +209,15 @@ class Role(Word):
     SYSTEM_ADMIN = "system_admin", "系统管理员"
     SECURITY_ADMIN = "security_admin", "安全管理员"
     AUDIT_ADMIN = "audit_admin", "安全审计员"
+    # Of service accounts alone, never of a person.
+    SERVICE = "service", "服务账号"
+
+
+class AccountKind(Word):
+    """A service account is another system: it has API tokens and never signs in."""
+
+    PERSON = "person", "人员"
+    SERVICE = "service", "服务账号"
 
 
 class ProjectCategory(Word):

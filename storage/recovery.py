@@ -55,7 +55,9 @@ def _read(content: Mapping[str, Any]) -> tuple[Content, str]:
 
 
 def _check(orm: Orm, content: Content) -> None:
-    if _user(orm, content).disabled:
+    user = _user(orm, content)
+    people.check_person(user)
+    if user.disabled:
         raise Conflict("This user is shut out: let her in first.")
 
 

@@ -28,6 +28,7 @@ KINDS: dict[str, type[words.Word]] = {
     "audience": words.MarkerAudience,
     "factor": words.Factor,
     "loginWay": words.LoginWay,
+    "accountKind": words.AccountKind,
     "signInFault": words.SignInFault,
     "approvalState": words.ApprovalState,
     "registerKind": words.RegisterKind,

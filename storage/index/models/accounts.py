@@ -122,6 +122,10 @@ class ApiToken(Base):
     used_us: Mapped[Us | None]
     used_from: Mapped[str | None] = mapped_column(String(64))
     revoked_us: Mapped[Us | None]
+    # From where it may be used (CIDR); empty: from anywhere.
+    networks: Mapped[Json] = mapped_column(default=list)
+    # When it was last used from elsewhere.
+    refused_us: Mapped[Us | None]
 
 
 class Approval(Base):

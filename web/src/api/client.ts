@@ -253,6 +253,18 @@ export const api = {
     call<User & { password: string | null }>('POST', '/users', wish),
   changeUser: (userId: string, change: { name: string; roles: Role[]; disabled: boolean }) =>
     call<User>('PATCH', `/users/${id(userId)}`, change),
+  newService: (wish: { username: string; name?: string; owner_id: string }) =>
+    call<User>('POST', '/services', wish),
+  changeService: (
+    serviceId: string,
+    change: { name: string; owner_id?: string; disabled: boolean },
+  ) => call<User>('PATCH', `/services/${id(serviceId)}`, change),
+  serviceTokens: (serviceId: string) =>
+    call<{ items: ApiToken[]; areas: string[] }>('GET', `/services/${id(serviceId)}/tokens`),
+  newServiceToken: (serviceId: string, wish: NewApiToken) =>
+    call<ApiToken & { token: string }>('POST', `/services/${id(serviceId)}/tokens`, wish),
+  revokeServiceToken: (serviceId: string, tokenId: string) =>
+    call<void>('POST', `/services/${id(serviceId)}/tokens/${id(tokenId)}/revoke`, {}),
   grants: (sessionId: string, signal?: AbortSignal) =>
     call<Page<Grant>>('GET', `/grants${query({ session_id: sessionId })}`, undefined, signal),
   rosters: (signal?: AbortSignal) => call<Page<Roster>>('GET', '/rosters', undefined, signal),

@@ -15,7 +15,8 @@ export type Role =
   | 'director'
   | 'system_admin'
   | 'security_admin'
-  | 'audit_admin';
+  | 'audit_admin'
+  | 'service';
 export type Medium = 'picture' | 'sound' | 'screen';
 export type StreamRole = 'main' | 'sub';
 export type HealthState = 'ok' | 'degraded' | 'stalled' | 'offline';
@@ -163,6 +164,10 @@ export interface ApiToken {
   expires_at: Micros;
   used_at: Micros | null;
   used_from: string | null;
+  /** From where it may be used (CIDR); empty: from anywhere. */
+  networks: string[];
+  /** When it was last used from elsewhere, and refused. */
+  refused_at: Micros | null;
 }
 
 export interface NewApiToken {
@@ -170,6 +175,7 @@ export interface NewApiToken {
   areas: string[];
   read_only: boolean;
   days: number;
+  networks: string[];
   password: string;
 }
 
@@ -813,6 +819,9 @@ export interface User {
   disabled: boolean;
   /** Whether she may sign in through the OpenID provider. */
   linked: boolean;
+  kind: 'person' | 'service';
+  /** The user name of the person who is answerable for a service account. */
+  owner: string | null;
 }
 
 export interface Lot {

@@ -269,7 +269,8 @@ def _happenings() -> None:
 def _users() -> None:
     table("users", text("id", 16), text("username", 120), text("name", 500),
         text("password_hash", 500), flag("must_change_password"), flag("disabled"),
-        big("created_us"), big("password_set_us"), key("id"), unique("username"))
+        big("created_us"), big("password_set_us"), text("kind", 32),
+        ref("owner_id", "users", null=True), key("id"), unique("username"))
     table("approvals", text("id", 16), text("kind", 64), text("subject", 200),
         text("content", 4000), blob("content_sha256"), text("reason", 500), text("state", 32),
         big("requested_us"), ref("requested_by", "users"), json("requester_roles"),
@@ -368,7 +369,8 @@ def _accounts() -> None:
     table("api_tokens", text("id", 16), ref("user_id", "users"), text("name", 40),
         blob("token_sha256"), json("areas"), flag("read_only"), big("made_us"),
         big("expires_us"), big("used_us", null=True), text("used_from", 64, null=True),
-        big("revoked_us", null=True), key("id"), unique("token_sha256"))
+        big("revoked_us", null=True), json("networks"), big("refused_us", null=True), key("id"),
+        unique("token_sha256"))
     index("ix_api_tokens_user_id", "api_tokens", "user_id")
 
 
