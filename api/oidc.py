@@ -32,6 +32,8 @@ router = APIRouter(tags=["auth"])
 # The only places that the way back leads to; what comes with it is a word of ours.
 HOME, ACCOUNT = "/", "/account"
 SECOND, LINKED = "second", "linked"
+# What is not the person's doing is not counted against her address.
+NOBODYS = frozenset({SignInFault.UNREACHABLE, SignInFault.BUSY})
 
 
 class ProofBody(Body):
@@ -97,7 +99,7 @@ def callback(request: Request, parts: ThePartsOf, front: TheFront) -> RedirectRe
         answer = _lead(HOME, SignInFault.BUSY.value)
     except SignInFailed as failure:
         logger.warning("no sign-in through the provider: %s (%s)", failure.fault, failure.why)
-        if flow is not None and failure.fault is not SignInFault.UNREACHABLE:
+        if flow is not None and failure.fault not in NOBODYS:
             parts.limiter.failed(origin, flow.wish.state)
             _note(parts, front, flow, failure)
         answer = _lead(page, failure.fault.value)

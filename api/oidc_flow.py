@@ -17,7 +17,7 @@ from fastapi import Request, Response
 
 from bidwitness.api.oidc_provider import SignInFailed, Wish
 from bidwitness.api.security import Front
-from bidwitness.errors import DamageFound
+from bidwitness.errors import ConfigError, DamageFound
 from bidwitness.secrets import SecretBox
 from bidwitness.words import SignInFault
 
@@ -80,7 +80,8 @@ def read_flow(request: Request, box: SecretBox, now_us: int) -> Flow:
     try:
         sealed = base64.urlsafe_b64decode(given)
         state, nonce, verifier, back, begun_us, login_id = json.loads(box.open(sealed, _ABOUT))
-    except (ValueError, DamageFound):
+    except (ValueError, DamageFound, ConfigError):
+        # Nor is it if there is no key yet: nothing has been sealed here.
         raise SignInFailed(SignInFault.EXPIRED, "the cookie is not ours") from None
     if not begun_us <= now_us < begun_us + LIFE_US:
         raise SignInFailed(SignInFault.EXPIRED, "the sign-in was begun too long ago")

@@ -276,6 +276,10 @@ def test_a_dead_provider_leaves_the_passwords(
         assert "省平台" in str(problem["detail"]) and "password" in str(problem["detail"])
         problem_of(client.post(LINK, json={"password": PASSWORD}), 503, "unavailable")
         assert client.get(ME).status_code == 200
+        # There is no key yet that anything could have been sealed with.
+        cookie = {"Cookie": f"bidwitness_oidc={'AAAA' * 20}"}
+        answer = client.get("/api/v1/auth/oidc/callback?code=a&state=b", headers=cookie)
+        assert answer.headers["location"] == "/?oidc=expired"
 
 
 @pytest.mark.parametrize(
