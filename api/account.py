@@ -4,10 +4,11 @@ from fastapi import APIRouter
 
 from bidwitness.api.deps import Me, Owner, ThePartsOf
 from bidwitness.api.schemas import Answer, IdPath
-from bidwitness.storage import factors, logins, security_keys
+from bidwitness.config import Settings
+from bidwitness.storage import factors, logins, oidc_links, security_keys
 from bidwitness.storage.index.audit import leave_audit_entry
-from bidwitness.storage.index.models import Login, User
-from bidwitness.words import Factor, SecondFactor
+from bidwitness.storage.index.models import Login, OidcLink, User
+from bidwitness.words import Factor, LoginWay, SecondFactor
 
 router = APIRouter(prefix="/account", tags=["account"])
 
@@ -21,6 +22,20 @@ class SecurityKeyAnswer(Answer):
     used_at: int | None
 
 
+class LinkAnswer(Answer):
+    # What she is called there.
+    label: str
+    since: int
+    used_at: int | None
+
+
+class ProviderAnswer(Answer):
+    """Who else may say who one is: the provider's name, and one's link with it."""
+
+    name: str
+    link: LinkAnswer | None
+
+
 class AccountAnswer(Answer):
     username: str
     name: str
@@ -32,6 +47,8 @@ class AccountAnswer(Answer):
     totp: bool
     keys: list[SecurityKeyAnswer]
     recovery_left: int
+    # Empty: the site has none.
+    oidc: ProviderAnswer | None
 
 
 class LoginAnswer(Answer):
@@ -40,6 +57,7 @@ class LoginAnswer(Answer):
     # What the browser says it is.
     agent: str | None
     address: str | None
+    way: LoginWay
     factor: Factor | None
     since: int
     seen_at: int
@@ -62,6 +80,7 @@ def account(user: Owner, parts: ThePartsOf) -> AccountAnswer:
     with parts.database.read() as orm:
         row = orm.get_one(User, user.id)
         held = factors.held_by(orm, user.id)
+        link = oidc_links.link_of(orm, settings.oidc_issuer, user.id)
         keys = [
             SecurityKeyAnswer(
                 id=key.id, name=key.name, site=key.site, made_at=key.made_us, used_at=key.used_us
@@ -79,7 +98,17 @@ def account(user: Owner, parts: ThePartsOf) -> AccountAnswer:
         totp=held.totp,
         keys=keys,
         recovery_left=held.recovery_left,
+        oidc=_provider(settings, link),
     )
+
+
+def _provider(settings: Settings, link: OidcLink | None) -> ProviderAnswer | None:
+    if not settings.oidc_issuer:
+        return None
+    linked = None
+    if link is not None:
+        linked = LinkAnswer(label=link.label, since=link.linked_us, used_at=link.used_us)
+    return ProviderAnswer(name=settings.oidc_name, link=linked)
 
 
 @router.get("/logins")
@@ -115,6 +144,7 @@ def _login(row: Login, this: str) -> LoginAnswer:
         this=row.id == this,
         agent=row.agent,
         address=row.address,
+        way=row.way,
         factor=row.factor,
         since=row.created_us,
         seen_at=row.seen_us,

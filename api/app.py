@@ -18,9 +18,9 @@ from bidwitness.api import (
     auth,
     break_glass,
     cameras,
-    disposals,
     display,
     displays,
+    disposals,
     events,
     evidence_reports,
     exports,
@@ -32,6 +32,7 @@ from bidwitness.api import (
     live,
     log,
     markers,
+    oidc,
     play,
     playbacks,
     policies,
@@ -44,6 +45,7 @@ from bidwitness.api import (
     rosters,
     scopes,
     second_step,
+    services,
     sessions,
     snapshots,
     system,
@@ -55,6 +57,8 @@ from bidwitness.api import (
 from bidwitness.api.deps import Parts
 from bidwitness.api.hints import Hints
 from bidwitness.api.limits import BY_CODES, LoginLimiter, Tries
+from bidwitness.api.oidc_flow import Spent
+from bidwitness.api.oidc_provider import provider_of
 from bidwitness.api.openapi import Described
 from bidwitness.api.pages import pages
 from bidwitness.api.rules import Ruled
@@ -91,6 +95,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     holds.router,
     jobs.router,
     markers.router,
+    oidc.router,
     playbacks.router,
     policies.router,
     projects.router,
@@ -101,6 +106,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     rosters.router,
     scopes.router,
     second_step.router,
+    services.router,
     sessions.router,
     snapshots.router,
     evidence_reports.router,
@@ -147,6 +153,8 @@ def create_app(
         kinds=approval_kinds(
             passwords.hash, secrets, clock, allow_loopback=settings.allow_loopback_cameras
         ),
+        provider=provider_of(settings, clock),
+        spent=Spent(),
     )
     app = Described(
         title="BidWitness",

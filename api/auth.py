@@ -11,13 +11,14 @@ from bidwitness.api import entering
 from bidwitness.api.deps import Parts, SignedIn, TheFront, ThePartsOf, prove_password
 from bidwitness.api.entering import MeAnswer, me_of
 from bidwitness.api.schemas import Answer, Body, Password, Printable
+from bidwitness.api.second_step import usable_factors
 from bidwitness.api.security import COOKIE, Front
-from bidwitness.errors import InvalidInput, Unauthenticated
-from bidwitness.storage import factors, half_logins, logins, people, security_keys
+from bidwitness.errors import Forbidden, InvalidInput, Unauthenticated
+from bidwitness.storage import factors, half_logins, logins, oidc_links, people
 from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.models import User
 from bidwitness.storage.password_rule import check_password_rule
-from bidwitness.words import Factor, SecondFactor
+from bidwitness.words import AccountKind, Factor, SecondFactor
 
 router = APIRouter(prefix="/auth", tags=["auth"])
 
@@ -149,7 +150,8 @@ def _check_password(body: LoginBody, request: Request, parts: Parts, front: Fron
     with parts.database.read() as orm:
         user = people.find_user(orm, body.username)
         known = (user.id, user.username) if user else None
-        hashed = user.password_hash if user and not user.disabled else None
+        may_have = user and not user.disabled and user.kind is AccountKind.PERSON
+        hashed = user.password_hash if user and may_have else None
         origin = entering.origin_of(orm, request, front, user.id if user else None, now)
     parts.limiter.check(origin, body.username)
     good = parts.passwords.matches(hashed, body.password.get_secret_value())
@@ -159,10 +161,13 @@ def _check_password(body: LoginBody, request: Request, parts: Parts, front: Fron
         raise Unauthenticated("The user name or the password is wrong.")
     parts.limiter.succeeded(origin, body.username)
     with parts.database.read() as orm:
-        return _Right(*known, _wanted(orm, parts, known[0]))
+        if oidc_links.by_provider_alone(orm, parts.settings, known[0]):
+            raise Forbidden(f"This account signs in with {parts.settings.oidc_name}.")
+        return _Right(*known, wanted_factors(orm, parts, known[0]))
 
 
-def _wanted(orm: Orm, parts: Parts, user_id: str) -> factors.Held:
+def wanted_factors(orm: Orm, parts: Parts, user_id: str) -> factors.Held:
+    """Give what somebody has set up and is asked for at this site."""
     if parts.settings.second_factor is SecondFactor.OFF:
         return factors.Held(totp=False, keys=0, recovery_left=0)
     return factors.held_by(orm, user_id)
@@ -176,10 +181,8 @@ def _ask_for_second(
         half = half_logins.open_half(orm, orm.get_one(User, right.user_id), now)
         who = Who(right.username, right.user_id, front.address)
         leave_audit_entry(orm, who, "login.password", f"user:{right.user_id}", now)
-        place = entering.place_of(front)
-        keys = security_keys.keys_of(orm, right.user_id, place.site) if place else ()
+        usable = usable_factors(orm, right.user_id, entering.place_of(front))
     entering.set_half_cookie(response, front, half)
-    usable = [one for one in right.wanted.factors if one is not Factor.KEY or keys]
     return SecondStepAnswer(second_factor=usable)
 
 

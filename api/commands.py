@@ -82,7 +82,7 @@ def reset_password(
     ] = False,
 ) -> None:
     """Give a user a new password, printed once, to be changed at the next login."""
-    from bidwitness.storage import factors, people
+    from bidwitness.storage import factors, oidc_links, people
     from bidwitness.storage.index.audit import Who, leave_audit_entry
 
     password = people.new_password()
@@ -96,7 +96,8 @@ def reset_password(
         people.reset_password(orm, who, now, user, hashed)
         if drop_factors:
             held = factors.remove_all_factors(orm, user.id)
-            facts = {"totp": held.totp, "keys": held.keys}
+            link = oidc_links.drop_link(orm, user.id)
+            facts = {"totp": held.totp, "keys": held.keys, "oidc": link}
             leave_audit_entry(orm, who, "factor.drop", f"user:{user.id}", now, facts=facts)
     typer.echo(f"{username}: {password}")
 

@@ -9,6 +9,8 @@ from starlette.requests import HTTPConnection
 
 from bidwitness.api.hints import Hints
 from bidwitness.api.limits import LoginLimiter, Origin, Tries
+from bidwitness.api.oidc_flow import Spent
+from bidwitness.api.oidc_provider import Provider
 from bidwitness.api.security import COOKIE, DISPLAY_COOKIE, Front
 from bidwitness.clock import Clock
 from bidwitness.config import Settings
@@ -21,13 +23,13 @@ from bidwitness.errors import (
 )
 from bidwitness.rights import Whence
 from bidwitness.secrets import SecretBox
-from bidwitness.storage import displays, factors, logins, people, tokens
+from bidwitness.storage import displays, factors, logins, oidc_links, people, tokens
 from bidwitness.storage.approvals import Kinds
 from bidwitness.storage.index.audit import AtDisplay, Who, leave_audit_entry
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import User
 from bidwitness.storage.rights import roles_now
-from bidwitness.words import Role, SecondFactor
+from bidwitness.words import AccountKind, Factor, Role, SecondFactor
 
 # A login's row is written at most so often; its idle time is that much less exact.
 MARK_SEEN_US = 30_000_000
@@ -50,6 +52,10 @@ class Parts:
     hints: Hints
     # What several people have to agree to, by name.
     kinds: Kinds
+    # Who else may say who somebody is; None: nobody.
+    provider: Provider | None
+    # Which of the sign-ins there have come back.
+    spent: Spent
 
     @property
     def login_limits(self) -> logins.Limits:
@@ -62,6 +68,13 @@ class Parts:
         """Tell whether a password must be replaced before anything else."""
         days = self.settings.password_max_days
         return must_change or (days > 0 and self.clock.utc_us() >= set_us + days * logins.DAY_US)
+
+    def enrol_due(self, orm: Orm, found: logins.SignedIn) -> bool:
+        """Tell whether whoever has this login must set up a second factor before anything else.
+
+        Not if the provider has asked for one, for this login.
+        """
+        return found.factor is not Factor.PROVIDER and self.factor_due(orm, found.user_id)
 
     def factor_due(self, orm: Orm, user_id: str) -> bool:
         """Tell whether somebody must set up a second factor before anything else."""
@@ -161,7 +174,10 @@ def signed_in(connection: HTTPConnection, parts: ThePartsOf, front: TheFront) ->
     now = parts.clock.utc_us()
     with parts.database.read() as orm:
         found = logins.find_login(orm, token, now, parts.login_limits)
-        must_enrol = found is not None and parts.factor_due(orm, found.user_id)
+        must_enrol = found is not None and parts.enrol_due(orm, found)
+        by_provider = found is not None and oidc_links.by_provider_alone(
+            orm, parts.settings, found.user_id
+        )
         at = _display_of(orm, connection, front, found, now)
         roles = roles_now(orm, found.user_id, found.roles, now)[0] if found else frozenset[Role]()
     if found is None:
@@ -174,7 +190,9 @@ def signed_in(connection: HTTPConnection, parts: ThePartsOf, front: TheFront) ->
         username=found.username,
         name=found.name,
         roles=roles,
-        must_change_password=parts.password_due(found.must_change_password, found.password_set_us),
+        # Who never signs in by her password need not keep it fresh.
+        must_change_password=not by_provider
+        and parts.password_due(found.must_change_password, found.password_set_us),
         login_id=found.login_id,
         address=front.address,
         must_enrol=must_enrol,
@@ -205,19 +223,23 @@ def _by_token(text: str, connection: HTTPConnection, parts: Parts, front: Front)
         if found is None:
             raise Unauthenticated("The API token is unknown, revoked or too old.")
         row, user = found
+        is_person = user.kind is AccountKind.PERSON
         current = CurrentUser(
             id=user.id,
             username=user.username,
             name=user.name,
             roles=roles_now(orm, user.id, (entry.role for entry in user.roles), now)[0],
-            must_change_password=parts.password_due(
-                user.must_change_password, user.password_set_us
-            ),
+            must_change_password=is_person
+            and parts.password_due(user.must_change_password, user.password_set_us),
             login_id=row.id,
             address=front.address,
-            must_enrol=parts.factor_due(orm, user.id),
+            must_enrol=is_person and parts.factor_due(orm, user.id),
             token=row.name,
         )
+    if not tokens.comes_from(row.networks, front.address):
+        with parts.database.write() as orm:
+            tokens.note_elsewhere(orm, current.who, row.id, now, MARK_SEEN_US)
+        raise Forbidden("This API token is not for use from where you are.")
     scope = tokens.Scope(frozenset(row.areas), row.read_only)
     method = connection.scope.get("method", "WEBSOCKET")
     area = tokens.area_of(connection.scope["path"])

@@ -15,7 +15,7 @@ from bidwitness.storage.index.audit import AtDisplay
 from bidwitness.storage.index.models import User
 from bidwitness.storage.security_keys import Place
 from bidwitness.storage.sights import person_of
-from bidwitness.words import Factor, Role
+from bidwitness.words import Factor, LoginWay, Role
 
 # The cookies beside the login's own go to the routes of signing in only.
 HALF_PATH = "/api/v1/auth"
@@ -77,6 +77,7 @@ def enter(
     front: Front,
     user_id: str,
     factor: Factor | None = None,
+    way: LoginWay = LoginWay.PASSWORD,
 ) -> tuple[str, logins.SignedIn]:
     """Open a login: the token and whom it stands for. On a registered display it is bound to it."""
     on = displays.find_display(orm, request.cookies.get(DISPLAY_COOKIE), front.address)
@@ -89,6 +90,7 @@ def enter(
         agent=request.headers.get("user-agent"),
         factor=factor,
         display=AtDisplay(on.id, on.name) if on else None,
+        way=way,
     )
 
 
@@ -101,13 +103,14 @@ def know_device(orm: Orm, parts: Parts, request: Request, user_id: str) -> str:
 
 
 def set_login_cookies(
-    response: Response, parts: Parts, front: Front, token: str, device: str
+    response: Response, parts: Parts, front: Front, token: str, device: str | None
 ) -> None:
-    """Give the browser its login, and what it is known by the next time."""
+    """Give the browser its login, and what it is known by the next time, if that was asked for."""
     hours = parts.settings.login_hours
     _set_cookie(response, front, COOKIE, token, hours * 3600, "/")
-    days = devices.LIFE_US // logins.DAY_US
-    _set_cookie(response, front, DEVICE_COOKIE, device, days * 86_400, HALF_PATH)
+    if device is not None:
+        days = devices.LIFE_US // logins.DAY_US
+        _set_cookie(response, front, DEVICE_COOKIE, device, days * 86_400, HALF_PATH)
     drop_half_cookie(response, front)
 
 

@@ -11,10 +11,13 @@ from sqlalchemy import text
 from starlette.requests import HTTPConnection
 
 from bidwitness import __version__
-from bidwitness.api.deps import Parts, TheFront, ThePartsOf
+from bidwitness.api.deps import Parts, TheFront, ThePartsOf, signed_in
+from bidwitness.api.security import Front
 from bidwitness.errors import BidWitnessError, NotFound, Unauthenticated
 from bidwitness.storage.measures import Measure, measures
 from bidwitness.storage.store import open_store
+from bidwitness.storage.tokens import PREFIX
+from bidwitness.words import Role
 
 router = APIRouter(tags=["health"])
 
@@ -92,23 +95,30 @@ def ready(readiness: TheReadiness) -> Response:
 
 @router.get("/metrics", include_in_schema=False)
 def metrics(connection: HTTPConnection, parts: ThePartsOf, front: TheFront) -> Response:
-    """Figures for Prometheus: to this machine, or with the token of the settings."""
-    _check_reader(connection, parts, front.address)
+    """Figures for Prometheus: to this machine, with the token of the settings, or with one of a
+    service account."""
+    _check_reader(connection, parts, front)
     with parts.database.read() as orm:
         found = measures(orm, parts.clock.utc_us())
     return PlainTextResponse(render(found), media_type=METRICS_TYPE)
 
 
-def _check_reader(connection: HTTPConnection, parts: Parts, address: str) -> None:
+def _check_reader(connection: HTTPConnection, parts: Parts, front: Front) -> None:
     """A proxy on this machine asks from loopback for others: what it forwards needs the token."""
     headers = connection.headers
     forwarded = any(name in headers for name in ("x-forwarded-for", "forwarded", "via"))
-    if _is_loopback(address) and not forwarded:
+    given = headers.get("authorization", "").removeprefix("Bearer ")
+    if given.startswith(PREFIX) and Role.SERVICE in signed_in(connection, parts, front).roles:
+        return
+    if _is_loopback(front.address) and not forwarded:
         return
     wanted = parts.settings.metrics_token
-    given = headers.get("authorization", "").removeprefix("Bearer ").encode()
-    if wanted is None or not secrets.compare_digest(given, wanted.get_secret_value().encode()):
-        raise Unauthenticated("Metrics are for this machine, or for BIDWITNESS_METRICS_TOKEN.")
+    if wanted is None or not secrets.compare_digest(
+        given.encode(), wanted.get_secret_value().encode()
+    ):
+        raise Unauthenticated(
+            "Metrics are for this machine, for BIDWITNESS_METRICS_TOKEN, or for a service account."
+        )
 
 
 def _is_loopback(address: str) -> bool:

@@ -18,7 +18,8 @@ from bidwitness.storage.index.models import User, UserRole
 from bidwitness.words import Role
 
 _R = Role
-EVERYBODY = frozenset(Role)
+# Everybody who signs in: service accounts stand in the few rules that name them.
+EVERYBODY = frozenset(Role) - {_R.SERVICE}
 # The people of the centre and of the supervising departments, as apart from who administers.
 _HOUSE = frozenset(
     {_R.SUPERVISOR, _R.VENUE, _R.ATTESTOR, _R.ARCHIVIST, _R.AUDITOR, _R.OPERATOR, _R.DIRECTOR}
@@ -53,7 +54,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "sign in and keep one's account",
         None,
-        "auth.* second_step.* account.* factors.* tokens.*",
+        "auth.* second_step.* oidc.* account.* factors.* tokens.*",
     ),
     # A display is nobody: these know its credential, all others ask for a person.
     Rule("be a display", None, "display.pair display.renew display.state display.live"),
@@ -82,23 +83,31 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "read about sessions",
         _READERS,
-        "sessions.sessions sessions.one timeline.timeline events.events markers.markers"
+        "timeline.timeline events.events markers.markers"
         " evidence_reports.reports evidence_reports.document",
     ),
+    Rule("know the sessions", _READERS | {_R.SERVICE}, "sessions.sessions sessions.one"),
     Rule("remark", _READERS - {_R.SECURITY_ADMIN}, "markers.mark markers.remove"),
     Rule(
         "run sessions",
         _only(_R.VENUE),
-        "sessions.plan sessions.change sessions.start sessions.suspend sessions.recess"
-        " sessions.resume sessions.extend sessions.move sessions.end sessions.undo_end"
-        " sessions.cancel sessions.claim sessions.relate sessions.seal"
-        " projects.create projects.phase events.report scopes.assign_attestor",
+        "sessions.start sessions.suspend sessions.recess"
+        " sessions.resume sessions.extend sessions.end sessions.undo_end"
+        " sessions.claim sessions.relate sessions.seal"
+        " events.report scopes.assign_attestor",
+    ),
+    # A service account only before the session begins: see ``bidwitness.session``.
+    Rule(
+        "announce projects and sessions",
+        _only(_R.VENUE, _R.SERVICE),
+        "sessions.plan sessions.change sessions.move sessions.cancel"
+        " projects.create projects.phase",
     ),
     Rule("verify sessions", _only(_R.ARCHIVIST), "sessions.verify"),
     # The session's machine lets archivists alone, and who else asked is noted.
     Rule("ask for an evidence report", _READERS, "evidence_reports.new_report"),
-    Rule("know the projects", _READERS - {_R.AUDITOR}, "projects.projects"),
-    Rule("know the rooms", EVERYBODY - {_R.AUDIT_ADMIN}, "rooms.sites rooms.rooms"),
+    Rule("know the projects", (_READERS | {_R.SERVICE}) - {_R.AUDITOR}, "projects.projects"),
+    Rule("know the rooms", frozenset(Role) - {_R.AUDIT_ADMIN}, "rooms.sites rooms.rooms"),
     Rule(
         "configure places and cameras",
         _only(_R.SYSTEM_ADMIN),
@@ -160,9 +169,14 @@ RULES: tuple[Rule, ...] = (
         _only(_R.SECURITY_ADMIN),
         "policies.set_policy policies.remove rights.change_settings",
     ),
-    Rule("manage users", _only(_R.SECURITY_ADMIN), "users.change users.end_logins"),
+    Rule("manage users", _only(_R.SECURITY_ADMIN), "users.change users.end_logins users.unlink"),
     # The first administrator, too, as long as there is none for security: see ``_founds``.
     Rule("make users", _only(_R.SECURITY_ADMIN), "users.create"),
+    Rule(
+        "manage service accounts",
+        _only(_R.SECURITY_ADMIN),
+        "services.create services.change services.all_tokens services.make_token services.revoke",
+    ),
     # Both may ask for the recovery of an account.
     Rule("know the users", _only(_R.SECURITY_ADMIN, _R.SYSTEM_ADMIN), "users.users"),
     Rule(

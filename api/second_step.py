@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session as Orm
 from bidwitness.api import entering
 from bidwitness.api.deps import Parts, TheFront, ThePartsOf
 from bidwitness.api.entering import MeAnswer, me_of
-from bidwitness.api.schemas import Body, Printable
+from bidwitness.api.schemas import Answer, Body, Printable
 from bidwitness.api.security import HALF_COOKIE, Front
 from bidwitness.errors import Conflict, InvalidInput, Unauthenticated
 from bidwitness.storage import factors, half_logins, security_keys
@@ -33,6 +33,30 @@ class CodeBody(Body):
 class KeyBody(Body):
     # As the browser's credential describes itself (PublicKeyCredential.toJSON).
     credential: dict[str, Any]
+
+
+class WantedAnswer(Answer):
+    """Whose login waits, and for which of these."""
+
+    username: str
+    second_factor: list[Factor]
+
+
+@router.get("")
+def wanted(request: Request, parts: ThePartsOf, front: TheFront) -> WantedAnswer:
+    """What is still wanted: for pages that come back from the OpenID provider."""
+    half = _half(request, parts)
+    place = entering.place_of(front)
+    with parts.database.read() as orm:
+        usable = usable_factors(orm, half.user_id, place)
+    return WantedAnswer(username=half.username, second_factor=usable)
+
+
+def usable_factors(orm: Orm, user_id: str, place: security_keys.Place | None) -> list[Factor]:
+    """Give the second factors that somebody can give at this address."""
+    keys = security_keys.keys_of(orm, user_id, place.site) if place else ()
+    held = factors.held_by(orm, user_id).factors
+    return [one for one in held if one is not Factor.KEY or keys]
 
 
 @router.post("/code")
@@ -126,7 +150,9 @@ def _try(
         good = check(orm, row, now)
         if good:
             row.ended_us = now
-            token, found = entering.enter(orm, parts, request, front, half.user_id, factor)
+            token, found = entering.enter(
+                orm, parts, request, front, half.user_id, factor, half.way
+            )
             device = entering.know_device(orm, parts, request, half.user_id)
         else:
             row.failures += 1
@@ -153,4 +179,4 @@ def _place(front: Front) -> security_keys.Place:
 
 
 def _begin_again() -> Unauthenticated:
-    return Unauthenticated("Give the user name and the password first.")
+    return Unauthenticated("Sign in first: the second factor comes after that.")

@@ -37,6 +37,8 @@ class SystemAnswer(Answer):
     version: str
     undo_seconds: int
     demo: bool
+    # What the OpenID provider is called that one may sign in with; empty: there is none.
+    oidc: str | None
 
 
 @router.get("/system")
@@ -47,6 +49,7 @@ def system(settings: TheSettings) -> SystemAnswer:
         version=__version__,
         undo_seconds=settings.undo_seconds,
         demo=settings.demo,
+        oidc=settings.oidc_name if settings.oidc_issuer else None,
     )
 
 

@@ -18,6 +18,11 @@ TokenName = Annotated[
 Area = Annotated[str, StringConstraints(pattern=r"^[a-z_-]{1,40}$")]
 
 
+# From where it may be used (CIDR); empty: from anywhere.
+Network = Annotated[str, StringConstraints(min_length=2, max_length=50), Printable]
+Networks = Annotated[tuple[Network, ...], Field(max_length=20)]
+
+
 class NewTokenBody(Body):
     model_config = ConfigDict(str_strip_whitespace=False)
 
@@ -26,6 +31,7 @@ class NewTokenBody(Body):
     areas: Annotated[tuple[Area, ...], Field(max_length=40)] = ()
     read_only: bool = True
     days: Annotated[int, Field(ge=1, le=tokens.MAX_DAYS)]
+    networks: Networks = ()
     password: Password
 
 
@@ -38,6 +44,9 @@ class ApiTokenAnswer(Answer):
     expires_at: int
     used_at: int | None
     used_from: str | None
+    networks: list[str]
+    # When it was last used from elsewhere, and refused.
+    refused_at: int | None
 
 
 class NewTokenAnswer(ApiTokenAnswer):
@@ -55,7 +64,7 @@ class Tokens(Answer):
 def my_tokens(user: Me, request: Request, parts: ThePartsOf) -> Tokens:
     """One's tokens, the newest first."""
     with parts.database.read() as orm:
-        items = [_answer(row) for row in tokens.tokens_of(orm, user.id)]
+        items = [token_answer(row) for row in tokens.tokens_of(orm, user.id)]
     return Tokens(items=items, areas=sorted(_areas(request) - tokens.NEVER))
 
 
@@ -66,11 +75,11 @@ def make(
     """Make a token; its text is in this answer and nowhere else."""
     prove_password(parts, front, user, body.password.get_secret_value())
     scope = tokens.Scope(frozenset(body.areas), body.read_only)
-    new = tokens.NewToken(body.name, scope, body.days)
+    new = tokens.NewToken(body.name, scope, body.days, body.networks)
     now = parts.clock.utc_us()
     with parts.database.write() as orm:
         text, row = tokens.make_token(orm, user.who, user.id, new, now, _areas(request))
-        return NewTokenAnswer(token=text, **_answer(row).model_dump())
+        return NewTokenAnswer(token=text, **token_answer(row).model_dump())
 
 
 @router.post("/{token_id}/revoke", status_code=204)
@@ -86,7 +95,8 @@ def _areas(request: Request) -> frozenset[str]:
     return frozenset(tokens.area_of(path) for path in paths) | {"live"}
 
 
-def _answer(row: ApiToken) -> ApiTokenAnswer:
+def token_answer(row: ApiToken) -> ApiTokenAnswer:
+    """Say what there is to say of a token: all but its text."""
     return ApiTokenAnswer(
         id=row.id,
         name=row.name,
@@ -96,4 +106,6 @@ def _answer(row: ApiToken) -> ApiTokenAnswer:
         expires_at=row.expires_us,
         used_at=row.used_us,
         used_from=row.used_from,
+        networks=list(row.networks),
+        refused_at=row.refused_us,
     )

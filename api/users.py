@@ -22,10 +22,10 @@ from bidwitness.api.schemas import (
 )
 from bidwitness.errors import NotFound
 from bidwitness.rights import check_founding
-from bidwitness.storage import people
+from bidwitness.storage import oidc_links, people, services
 from bidwitness.storage.index.models import User
 from bidwitness.storage.password_rule import check_password_rule
-from bidwitness.words import Role
+from bidwitness.words import AccountKind, Role
 
 router = APIRouter(prefix="/users", tags=["users"])
 
@@ -61,6 +61,11 @@ class UserAnswer(Answer):
     disabled: bool
     must_change_password: bool
     created_at: int
+    # Whether she may sign in through the OpenID provider.
+    linked: bool
+    kind: AccountKind
+    # The user name of the person who is answerable for a service account.
+    owner: str | None
 
 
 class NewUserAnswer(UserAnswer):
@@ -87,7 +92,12 @@ def users(
         query = query.where(User.username > place[0])
     with parts.database.read() as orm:
         rows = orm.scalars(query.limit(limit + 1)).all()
-        items = [_answer(row) for row in rows[:limit]]
+        linked = oidc_links.linked_users(orm, parts.settings.oidc_issuer)
+        owners = services.owners(orm)
+        items = [
+            _answer(row, linked=row.id in linked, owner=owners.get(row.owner_id or ""))
+            for row in rows[:limit]
+        ]
     more = cursor_of(items[-1].username) if len(rows) > limit else None
     return UserPage(items=items, next_cursor=more)
 
@@ -109,7 +119,7 @@ def create(body: NewUser, user: Me, parts: ThePartsOf) -> NewUserAnswer:
             roles=body.roles,
             password_hash=hashed,
         )
-        return NewUserAnswer(password=made, **_answer(row).model_dump())
+        return NewUserAnswer(password=made, **_answer(row, linked=False).model_dump())
 
 
 @router.patch("/{user_id}")
@@ -130,7 +140,10 @@ def change(user_id: IdPath, body: UserChange, user: Me, parts: ThePartsOf) -> Us
             people.set_disabled(orm, user.who, now, row, body.disabled)
         if hashed is not None:
             people.reset_password(orm, user.who, now, row, hashed)
-        return _answer(row)
+        link = oidc_links.link_of(orm, parts.settings.oidc_issuer, row.id)
+        owner = services.owner_of(orm, row)
+        named = owner.username if owner else None
+        return _answer(row, linked=link is not None, owner=named)
 
 
 @router.post("/{user_id}/end-logins")
@@ -139,6 +152,14 @@ def end_logins(user_id: IdPath, user: Me, parts: ThePartsOf) -> EndedAnswer:
     with parts.database.write() as orm:
         row = _found(orm.get(User, user_id))
         return EndedAnswer(ended=people.end_logins(orm, user.who, parts.clock.utc_us(), row))
+
+
+@router.post("/{user_id}/unlink", status_code=204)
+def unlink(user_id: IdPath, user: Me, parts: ThePartsOf) -> None:
+    """End the link of a person's account with the OpenID provider."""
+    with parts.database.write() as orm:
+        row = _found(orm.get(User, user_id))
+        oidc_links.unlink(orm, user.who, row.id, parts.clock.utc_us())
 
 
 def _hash(parts: Parts, password: str, username: str, name: str | None) -> str:
@@ -153,7 +174,12 @@ def _found(row: User | None) -> User:
     return row
 
 
-def _answer(row: User) -> UserAnswer:
+def user_answer(row: User, owner: User | None) -> UserAnswer:
+    """Say what there is to say of a service account."""
+    return _answer(row, linked=False, owner=owner.username if owner else None)
+
+
+def _answer(row: User, *, linked: bool, owner: str | None = None) -> UserAnswer:
     return UserAnswer(
         id=row.id,
         username=row.username,
@@ -162,4 +188,7 @@ def _answer(row: User) -> UserAnswer:
         disabled=row.disabled,
         must_change_password=row.must_change_password,
         created_at=row.created_us,
+        linked=linked,
+        kind=row.kind,
+        owner=owner,
     )

@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from bidwitness.errors import ConfigError
+from bidwitness.oidc_settings import OidcSettings
 from bidwitness.words import SecondFactor
 
 DATABASE_SCHEMES = ("sqlite", "postgresql+psycopg")
@@ -30,7 +31,7 @@ _MAIL = re.compile(r"[^@\s<>,;:]+@[A-Za-z0-9.-]+")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-class Settings(BaseSettings):
+class Settings(OidcSettings):
     """All that an installation may set. Unset URLs point into ``data``."""
 
     model_config = SettingsConfigDict(env_prefix="BIDWITNESS_", frozen=True, extra="forbid")

@@ -249,6 +249,11 @@ def check_together(roles: Iterable[Role], *, small_centre: bool) -> frozenset[Ro
     wanted = frozenset(roles)
     if not wanted:
         raise InvalidInput("Give at least one role.", fields={"roles": "is empty"})
+    if Role.SERVICE in wanted:
+        raise InvalidInput(
+            "service is the role of service accounts, which are made as such.",
+            fields={"roles": "holds service"},
+        )
     for one, other in combinations(sorted(wanted), 2):
         if small_centre and frozenset({one, other}) in SMALL_CENTRE:
             continue

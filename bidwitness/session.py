@@ -122,6 +122,8 @@ _S, _C, _E = SessionState, Condition, EffectKind
 # Supervisors never change a session: what they instruct, the venue carries out.
 _DESK = frozenset({Role.VENUE})
 _ARCHIVE = frozenset({Role.ARCHIVIST})
+# A trading system announces its sessions; once they have begun they are the desk's alone.
+_BOOKS = frozenset({Role.VENUE, Role.SERVICE})
 
 
 def _states(*states: SessionState) -> frozenset[SessionState]:
@@ -130,12 +132,12 @@ def _states(*states: SessionState) -> frozenset[SessionState]:
 
 TRANSITIONS: tuple[Transition, ...] = (
     # Of a session that is not there yet: no state knows it.
-    Transition(Verb.PLAN, _states(), _S.SCHEDULED, _DESK, ()),
+    Transition(Verb.PLAN, _states(), _S.SCHEDULED, _BOOKS, ()),
     Transition(
         Verb.AMEND,
         _states(_S.SCHEDULED, _S.RECORDING, _S.ENDED),
         None,
-        _DESK,
+        _BOOKS,
         (_E.CHANGE_PLAN,),
         record="amend",
     ),
@@ -191,7 +193,7 @@ TRANSITIONS: tuple[Transition, ...] = (
         Verb.MOVE,
         _states(_S.SCHEDULED, _S.RECORDING),
         None,
-        _DESK,
+        _BOOKS,
         (_E.CHANGE_PLAN, _E.MOVE_CLAIMS),
         record="amend",
     ),
@@ -223,7 +225,7 @@ TRANSITIONS: tuple[Transition, ...] = (
         Verb.CANCEL,
         _states(_S.SCHEDULED),
         _S.CANCELLED,
-        _DESK,
+        _BOOKS,
         (),
         record="cancel",
     ),
@@ -259,12 +261,14 @@ def check_may(verb: Verb, roles: frozenset[Role]) -> None:
 def decide(view: SessionView, command: Command, now_us: int, undo_us: int) -> Decision:
     """Say what a command makes of a session.
 
-    Raises ``Conflict`` naming what is possible now, ``Forbidden`` for a role that may not,
-    ``InvalidInput`` for a command that lacks or misstates something, ``DamageFound`` for a seal
+    Raises ``Conflict`` naming what is possible now, ``Forbidden`` for a role that may not (a service
+    account, once the session has begun), ``InvalidInput`` for a command that lacks or misstates something, ``DamageFound`` for a seal
     of a session whose records name bytes that are missing or differ.
     """
     (row,) = (row for row in TRANSITIONS if row.verb == command.verb)
     _check_role(row, command)
+    if command.roles == frozenset({Role.SERVICE}) and view.state != _S.SCHEDULED:
+        raise Forbidden("A service account changes sessions only before they begin.")
     if view.state not in row.states or view.condition not in row.conditions:
         raise _not_now(view, command.verb)
     _CHECKS.get(command.verb, _no_check)(view, command, now_us)

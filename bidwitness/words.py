@@ -212,6 +212,15 @@ class Role(Word):
     SYSTEM_ADMIN = "system_admin", "系统管理员"
     SECURITY_ADMIN = "security_admin", "安全管理员"
     AUDIT_ADMIN = "audit_admin", "安全审计员"
+    # Of service accounts alone, never of a person.
+    SERVICE = "service", "服务账号"
+
+
+class AccountKind(Word):
+    """A service account is another system: it has API tokens and never signs in."""
+
+    PERSON = "person", "人员"
+    SERVICE = "service", "服务账号"
 
 
 class ProjectCategory(Word):
@@ -326,6 +335,28 @@ class Factor(Word):
     TOTP = "totp", "动态口令"
     KEY = "key", "安全密钥"
     RECOVERY = "recovery", "恢复码"
+    # The OpenID provider says that it has asked for one.
+    PROVIDER = "provider", "统一身份认证"
+
+
+class LoginWay(Word):
+    """By what somebody signed in, before any second factor."""
+
+    PASSWORD = "password", "密码"
+    OIDC = "oidc", "统一身份认证"
+
+
+class SignInFault(Word):
+    """Why signing in through the OpenID provider, or linking an account with it, came to nothing."""
+
+    UNREACHABLE = "unreachable", "统一身份认证服务没有应答"
+    REFUSED = "refused", "统一身份认证服务未予通过"
+    EXPIRED = "expired", "本次登录已失效"
+    UNTRUSTED = "untrusted", "统一身份认证服务的应答未通过核验"
+    NOT_LINKED = "not_linked", "该身份尚未关联账户"
+    TAKEN = "taken", "该身份或账户已有其他关联"
+    SHUT_OUT = "shut_out", "账户已停用"
+    BUSY = "busy", "请求过多"
 
 
 class ApprovalState(Word):

@@ -1,4 +1,4 @@
-"""Between the password and the second factor: a login that opens nothing.
+"""Between the password, or the provider's word, and the second factor: a login that opens nothing.
 
 Its token is good for one thing only, giving the second factor, and for a short time and few tries.
 """
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session as Orm
 
 from bidwitness.storage.index.models import HalfLogin, User
 from bidwitness.storage.logins import MINUTE_US, TOKEN_BYTES, digest
+from bidwitness.words import LoginWay
 
 LIFE_US = 10 * MINUTE_US
 MAX_FAILURES = 5
@@ -18,18 +19,20 @@ MAX_FAILURES = 5
 
 @dataclass(frozen=True, slots=True)
 class Half:
-    """Whose password was right."""
+    """Who has proved who she is, and by what."""
 
     id: str
     user_id: str
     username: str
     challenge: bytes | None
+    way: LoginWay
 
 
-def open_half(orm: Orm, user: User, at_us: int) -> str:
+def open_half(orm: Orm, user: User, at_us: int, way: LoginWay = LoginWay.PASSWORD) -> str:
     """Add a half-open login of ``user`` and give its token."""
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    orm.add(HalfLogin(user_id=user.id, token_sha256=digest(token), made_us=at_us, failures=0))
+    row = HalfLogin(user_id=user.id, token_sha256=digest(token), made_us=at_us, failures=0, way=way)
+    orm.add(row)
     return token
 
 
@@ -43,7 +46,8 @@ def find_half(orm: Orm, token: str, at_us: int) -> Half | None:
     found = orm.execute(query).first()
     if found is None or found[1].disabled or not _stands(found[0], at_us):
         return None
-    return Half(found[0].id, found[1].id, found[1].username, found[0].challenge)
+    row, user = found
+    return Half(row.id, user.id, user.username, row.challenge, row.way)
 
 
 def take_half(orm: Orm, half_id: str, at_us: int) -> HalfLogin | None:

@@ -26,6 +26,7 @@ KNOWS_SESSIONS = frozenset(
         Role.ARCHIVIST,
         Role.DIRECTOR,
         Role.SECURITY_ADMIN,
+        Role.SERVICE,
     }
 )
 # They know of every room and its cameras, for they look after these.

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session as Orm
 from bidwitness.errors import NotFound
 from bidwitness.storage.index.audit import AtDisplay, Who, leave_audit_entry
 from bidwitness.storage.index.models import Login, User
-from bidwitness.words import Factor, Role
+from bidwitness.words import Factor, LoginWay, Role
 
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US
@@ -44,6 +44,9 @@ class SignedIn:
     seen_us: int
     # The registered display that it is bound to.
     display_id: str | None
+    way: LoginWay
+    # What was given besides, if anything was.
+    factor: Factor | None
 
 
 def open_login(
@@ -55,11 +58,13 @@ def open_login(
     address: str | None,
     agent: str | None,
     factor: Factor | None = None,
+    way: LoginWay = LoginWay.PASSWORD,
     display: AtDisplay | None = None,
 ) -> tuple[str, SignedIn]:
     """Add a login of ``user`` and give its token with whom it stands for.
 
-    ``factor`` is what was given besides the password; ``display`` what it is bound to.
+    ``way`` is by what she signed in, ``factor`` what was given besides; ``display`` what it is
+    bound to.
     """
     token = secrets.token_urlsafe(TOKEN_BYTES)
     login = Login(
@@ -71,13 +76,16 @@ def open_login(
         address=address,
         agent=agent[:MAX_AGENT] if agent else None,
         factor=factor,
+        way=way,
         display_id=display.id if display else None,
     )
     orm.add(login)
     orm.flush()
     who = Who(user.username, user.id, address, display)
-    facts = {"factor": factor.value} if factor else None
-    leave_audit_entry(orm, who, "login", f"user:{user.id}", at_us, facts=facts)
+    facts = {"factor": factor.value} if factor else {}
+    if way is not LoginWay.PASSWORD:
+        facts["way"] = way.value
+    leave_audit_entry(orm, who, "login", f"user:{user.id}", at_us, facts=facts or None)
     return token, _signed_in(login, user)
 
 
@@ -200,6 +208,8 @@ def _signed_in(login: Login, user: User) -> SignedIn:
         login_id=login.id,
         seen_us=login.seen_us,
         display_id=login.display_id,
+        way=login.way,
+        factor=login.factor,
     )
 
 

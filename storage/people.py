@@ -16,7 +16,7 @@ from bidwitness.rights import check_together
 from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.models import HalfLogin, Login, OldPassword, User, UserRole
 from bidwitness.storage.rights import rights_policy
-from bidwitness.words import Role
+from bidwitness.words import AccountKind, Role
 
 USERNAME = r"^[A-Za-z0-9][A-Za-z0-9._@-]{1,63}$"
 # So many passwords back one may not be taken again.
@@ -159,8 +159,18 @@ def set_password(orm: Orm, who: Who, at_us: int, user: User, password_hash: str)
     leave_audit_entry(orm, who, "user.password", f"user:{user.id}", at_us)
 
 
+def check_person(user: User) -> None:
+    """Raise ``Conflict`` for a service account: it has neither password nor roles to give."""
+    if user.kind is not AccountKind.PERSON:
+        raise Conflict("This is a service account: it has API tokens and nothing else.")
+
+
 def reset_password(orm: Orm, who: Who, at_us: int, user: User, password_hash: str) -> None:
-    """Replace the password by an administrator's: it must be changed, and logins end."""
+    """Replace the password by an administrator's: it must be changed, and logins end.
+
+    Raises ``Conflict`` for a service account.
+    """
+    check_person(user)
     _replace_password(orm, at_us, user, password_hash)
     user.must_change_password = True
     _end_logins(orm, user, at_us)
@@ -202,12 +212,14 @@ def set_name(orm: Orm, who: Who, at_us: int, user: User, name: str) -> None:
 def set_disabled(orm: Orm, who: Who, at_us: int, user: User, disabled: bool) -> None:
     """Shut a user out, or let them in again. Their logins end at once.
 
-    Raises ``Conflict`` for the last administrator of the system or of security.
+    Raises ``Conflict`` for the last administrator of the system or of security, and for who is
+    answerable for a service account that works.
     """
     if disabled == user.disabled:
         return
     if disabled:
         _check_not_last(orm, user, frozenset())
+        _check_answers_for_nothing(orm, user)
     user.disabled = disabled
     if disabled:
         _end_logins(orm, user, at_us)
@@ -218,8 +230,10 @@ def set_disabled(orm: Orm, who: Who, at_us: int, user: User, disabled: bool) -> 
 def set_roles(orm: Orm, who: Who, at_us: int, user: User, roles: Iterable[Role]) -> None:
     """Give a user other roles.
 
-    Raises ``InvalidInput`` for impossible roles, ``Conflict`` if no administrator would be left.
+    Raises ``InvalidInput`` for impossible roles, ``Conflict`` if no administrator would be left, or
+    for a service account.
     """
+    check_person(user)
     wanted = check_together(roles, small_centre=rights_policy(orm).small_centre)
     before = {row.role for row in user.roles}
     if wanted == before:
@@ -253,6 +267,16 @@ def _check_not_last(orm: Orm, user: User, keeps: frozenset[Role]) -> None:
         )
         if not others:
             raise Conflict(f"This is the last {role} who can sign in: make another one first.")
+
+
+def _check_answers_for_nothing(orm: Orm, user: User) -> None:
+    owned = select(User.username).where(User.owner_id == user.id, User.disabled.is_(False))
+    names = orm.scalars(owned.order_by(User.username).limit(5)).all()
+    if names:
+        raise Conflict(
+            f"She is answerable for {', '.join(names)}: name another owner there first, or shut "
+            "these service accounts out."
+        )
 
 
 def _end_logins(orm: Orm, user: User, at_us: int) -> int:

@@ -8,7 +8,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness.errors import Conflict, InvalidInput, NotFound
-from bidwitness.storage import factors, people, tokens
+from bidwitness.storage import factors, oidc_links, people, tokens
 from bidwitness.storage.approvals import Act, Content, Kind, Prepared, Rule
 from bidwitness.storage.index.audit import leave_audit_entry
 from bidwitness.storage.index.models import KnownDevice, User
@@ -55,7 +55,9 @@ def _read(content: Mapping[str, Any]) -> tuple[Content, str]:
 
 
 def _check(orm: Orm, content: Content) -> None:
-    if _user(orm, content).disabled:
+    user = _user(orm, content)
+    people.check_person(user)
+    if user.disabled:
         raise Conflict("This user is shut out: let her in first.")
 
 
@@ -70,6 +72,7 @@ def _execute(orm: Orm, act: Act) -> None:
         "totp": held.totp,
         "keys": held.keys,
         "tokens": tokens.revoke_all(orm, user.id, at_us),
+        "oidc": oidc_links.drop_link(orm, user.id),
     }
     leave_audit_entry(orm, who, NAME, f"user:{user.id}", at_us, facts=facts)
 

@@ -1,5 +1,6 @@
 """API tokens: what a program may do in somebody's name. Handed out once, kept as their SHA-256."""
 
+import ipaddress
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ NEVER = frozenset({"auth", "account"})
 # And of these no more than reading: they make people and their rights, and let things happen.
 READ_ONLY = frozenset(
     {
-        *("users", "approvals", "grants", "rights", "rosters", "scopes", "substitutions"),
-        "break-glass",
+        *("users", "services", "approvals", "grants"),
+        *("rights", "rosters", "scopes", "substitutions", "break-glass"),
     }
 )
 
@@ -49,12 +50,38 @@ class NewToken:
     name: str
     scope: Scope
     days: int
+    # From where it may be used (CIDR); empty: from anywhere.
+    networks: tuple[str, ...] = ()
 
 
 def area_of(path: str) -> str:
     """Name the area of a route by its path: ``/api/v1/sessions/x`` is of ``sessions``. Pure."""
     parts = path.strip("/").split("/")
     return parts[2] if parts[:2] == ["api", "v1"] and len(parts) > 2 else parts[0]
+
+
+def read_networks(given: Sequence[str]) -> list[str]:
+    """Give networks as they are kept, an address as one of its own. Pure. Raises ``InvalidInput``."""
+    try:
+        return sorted({str(ipaddress.ip_network(one.strip())) for one in given})
+    except ValueError as error:
+        raise InvalidInput(
+            "Write networks as 10.1.2.0/24 or 2001:db8::/64, or an address.",
+            fields={"networks": str(error)},
+        ) from None
+
+
+def comes_from(networks: Sequence[str], address: str) -> bool:
+    """Tell whether an address lies in one of the networks; without networks, any does. Pure."""
+    if not networks:
+        return True
+    try:
+        here = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(here, ipaddress.IPv6Address) and here.ipv4_mapped is not None:
+        here = here.ipv4_mapped
+    return any(here in ipaddress.ip_network(one) for one in networks)
 
 
 def make_token(
@@ -74,6 +101,7 @@ def make_token(
         raise InvalidInput(
             "A token ends within a year.", fields={"days": f"must be 1 to {MAX_DAYS}"}
         )
+    networks = read_networks(new.networks)
     standing = (
         select(func.count())
         .select_from(ApiToken)
@@ -94,10 +122,17 @@ def make_token(
         read_only=new.scope.read_only,
         made_us=at_us,
         expires_us=at_us + new.days * DAY_US,
+        networks=networks,
     )
     orm.add(row)
     orm.flush()
-    facts = {**_facts(row), "areas": row.areas, "read_only": row.read_only, "days": new.days}
+    facts = {
+        **_facts(row),
+        "areas": row.areas,
+        "read_only": row.read_only,
+        "days": new.days,
+        "networks": networks,
+    }
     leave_audit_entry(orm, who, "token.make", f"user:{user_id}", at_us, facts=facts)
     return text, row
 
@@ -126,6 +161,16 @@ def mark_used(orm: Orm, token_id: str, address: str, at_us: int) -> None:
     orm.execute(
         update(ApiToken).where(ApiToken.id == token_id).values(used_us=at_us, used_from=address)
     )
+
+
+def note_elsewhere(orm: Orm, who: Who, token_id: str, at_us: int, pause_us: int) -> None:
+    """Note that a token was used from outside of its networks; not more often than each ``pause_us``."""
+    row = orm.get(ApiToken, token_id)
+    if row is None or (row.refused_us is not None and at_us < row.refused_us + pause_us):
+        return
+    row.refused_us = at_us
+    subject, facts = f"user:{row.user_id}", _facts(row)
+    leave_audit_entry(orm, who, "token.elsewhere", subject, at_us, allowed=False, facts=facts)
 
 
 def tokens_of(orm: Orm, user_id: str) -> Sequence[ApiToken]:

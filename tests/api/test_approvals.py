@@ -70,7 +70,7 @@ def test_two_administrators_recover_an_account(api_on_both: RunningApi, clock: F
         entries = orm.scalars(select(AuditEntry)).all()
         assert done["told"]["password"] not in repr([(e.facts, e.reason) for e in entries])
         (entry,) = [one for one in entries if one.action == "user.recover"]
-        assert entry.facts == {"totp": True, "keys": 0, "tokens": 1}
+        assert entry.facts == {"totp": True, "keys": 0, "tokens": 1, "oidc": False}
 
 
 def test_administrators_of_one_kind_are_not_enough(api: RunningApi) -> None:

@@ -107,7 +107,7 @@ def test_it_is_there_for_the_named_alone(site: Site, clock: FakeClock) -> None:
     granted(site.staff, a_wish(site.session, username="wang"))
     opened = site.wang.post(f"{V1}/playbacks", json={"session_id": site.session})
     assert opened.status_code == 403, "the department was not asked"
-    for role in set(Role) - KNOW - {Role.AUDITOR, Role.ATTESTOR, Role.OPERATOR}:
+    for role in set(Role) - KNOW - {Role.AUDITOR, Role.ATTESTOR, Role.OPERATOR, Role.SERVICE}:
         assert site.told(site.staff, role) == {}, role
     assert site.told(site.wang) == {}
     with site.api.as_user("op", Role.OPERATOR) as operator:

@@ -23,9 +23,14 @@ JOINED_IN_A_SMALL_CENTRE = (
 
 @pytest.mark.parametrize("small", [False, True])
 def test_no_two_roles_are_one_persons_but_for_a_small_centre(small: bool) -> None:
+    people = [role for role in Role if role is not Role.SERVICE]
     for role in Role:
-        assert check_together([role], small_centre=small) == {role}
-    for pair in itertools.combinations(Role, 2):
+        if role is Role.SERVICE:
+            with pytest.raises(InvalidInput):
+                check_together([role], small_centre=small)
+        else:
+            assert check_together([role], small_centre=small) == {role}
+    for pair in itertools.combinations(people, 2):
         if small and set(pair) in JOINED_IN_A_SMALL_CENTRE:
             assert check_together(pair, small_centre=True) == set(pair)
             continue

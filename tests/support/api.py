@@ -19,7 +19,7 @@ from bidwitness.api.deps import Parts
 from bidwitness.claims import FOREVER
 from bidwitness.clock import Clock
 from bidwitness.config import Settings, load_settings
-from bidwitness.storage import people
+from bidwitness.storage import people, services, tokens
 from bidwitness.storage.index.audit import Who
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import Roster, Shift
@@ -76,6 +76,28 @@ class RunningApi:
             if Role.SUPERVISOR in roles and on_duty:
                 put_on_duty(orm, user_id)
             return user_id
+
+    def add_service(self, username: str, *areas: str, read_only: bool = False) -> str:
+        """Add a service account with its owner, and give the text of a token of its."""
+        owner = self.add_user(f"{username}.owner", Role.DIRECTOR)
+        now = self.parts.clock.utc_us()
+        scope = tokens.Scope(frozenset(areas), read_only)
+        with self.database.write() as orm:
+            row = services.create_service(
+                orm, Who("test"), now, username=username, name=username, owner_id=owner
+            )
+            new = tokens.NewToken("t", scope, 30)
+            return tokens.make_token(orm, Who("test"), row.id, new, now, frozenset(areas))[0]
+
+    def token_of(self, username: str, role: Role, *, on_duty: bool = True) -> str:
+        """Add somebody of a role, a service account for its own, and give what signs her in."""
+        if role is Role.SERVICE:
+            return self.add_service(username)
+        self.add_user(username, role, on_duty=on_duty)
+        body = {"username": username, "password": PASSWORD}
+        with self.client() as client:
+            token: str = client.post("/api/v1/auth/token", json=body).json()["token"]
+        return token
 
     @contextmanager
     def as_user(self, username: str, *roles: Role) -> Iterator[httpx.Client]:

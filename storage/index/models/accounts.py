@@ -13,8 +13,9 @@ from bidwitness.storage.index.models.base import (
     Us,
     ref,
     word,
+    word_type,
 )
-from bidwitness.words import ApprovalState
+from bidwitness.words import ApprovalState, LoginWay
 
 
 class OldPassword(Base):
@@ -49,6 +50,21 @@ class HalfLogin(Base):
     failures: Mapped[int] = mapped_column(default=0)
     challenge: Mapped[bytes | None] = mapped_column(LargeBinary(64))
     ended_us: Mapped[Us | None]
+    way: Mapped[LoginWay] = mapped_column(word_type(LoginWay), default=LoginWay.PASSWORD)
+
+
+class OidcLink(Base):
+    """Whom the OpenID provider means by a subject: one account of ours, and it has no other."""
+
+    __tablename__ = "oidc_links"
+    __table_args__ = (UniqueConstraint("issuer", "subject"),)
+    user_id: Mapped[str] = ref("users", primary_key=True, index=False)
+    issuer: Mapped[Text_]
+    subject: Mapped[str] = mapped_column(String(255))
+    # What she is called there; shown, and nothing hangs on it.
+    label: Mapped[str] = mapped_column(String(120))
+    linked_us: Mapped[Us]
+    used_us: Mapped[Us | None]
 
 
 class Authenticator(Base):
@@ -106,6 +122,10 @@ class ApiToken(Base):
     used_us: Mapped[Us | None]
     used_from: Mapped[str | None] = mapped_column(String(64))
     revoked_us: Mapped[Us | None]
+    # From where it may be used (CIDR); empty: from anywhere.
+    networks: Mapped[Json] = mapped_column(default=list)
+    # When it was last used from elsewhere.
+    refused_us: Mapped[Us | None]
 
 
 class Approval(Base):

@@ -17,7 +17,7 @@ from bidwitness.storage.index.models.base import (
     word,
     word_type,
 )
-from bidwitness.words import Factor, GrantKind, Medium, RegisterKind, Role
+from bidwitness.words import AccountKind, Factor, GrantKind, LoginWay, Medium, RegisterKind, Role
 
 
 class User(Base):
@@ -30,6 +30,9 @@ class User(Base):
     disabled: Mapped[bool] = mapped_column(default=False)
     created_us: Mapped[Us]
     password_set_us: Mapped[Us] = mapped_column(default=0)
+    kind: Mapped[AccountKind] = mapped_column(word_type(AccountKind), default=AccountKind.PERSON)
+    # The person who is answerable for a service account.
+    owner_id: Mapped[str | None] = ref("users", index=False)
     roles: Mapped[list["UserRole"]] = relationship()
 
 
@@ -54,6 +57,7 @@ class Login(Base):
     ended_us: Mapped[Us | None]
     # What was given besides the password, if anything was.
     factor: Mapped[Factor | None] = word(Factor)
+    way: Mapped[LoginWay] = mapped_column(word_type(LoginWay), default=LoginWay.PASSWORD)
     # The nonce of a security key's registration that is under way; each serves once.
     challenge: Mapped[bytes | None] = mapped_column(LargeBinary(64))
     challenge_us: Mapped[Us | None]

@@ -73,7 +73,7 @@ import type {
 const BASE = '/api/v1';
 // Where a 401 says that something was wrong, not that a login has ended.
 // A display that is refused says nothing of whoever is signed in on top of it.
-const SIGNING_IN = /^\/(auth\/(login|second\/)|display(\/|$))/;
+const SIGNING_IN = /^\/(auth\/(login|second(\/|$))|display(\/|$))/;
 
 /** What the API refused, with the words it gave; status 0 when it could not be reached. */
 export class ApiError extends Error {
@@ -150,6 +150,14 @@ const id = encodeURIComponent;
 export const api = {
   login: (username: string, password: string) =>
     call<Me | SecondStep>('POST', '/auth/login', { username, password }),
+  /** Gives the provider's page, for the browser to go to. */
+  beginOidc: () => call<{ location: string }>('POST', '/auth/oidc/start', {}),
+  linkOidc: (password: string) =>
+    call<{ location: string }>('POST', '/account/oidc/link', { password }),
+  unlinkOidc: (password: string) => call<void>('POST', '/account/oidc/unlink', { password }),
+  unlinkUser: (userId: string) => call<void>('POST', `/users/${id(userId)}/unlink`, {}),
+  wantedFactors: () =>
+    call<SecondStep & { username: string }>('GET', '/auth/second', undefined, undefined),
   giveCode: (factor: 'totp' | 'recovery', code: string) =>
     call<Me>('POST', '/auth/second/code', { factor, code }),
   loginKeyOptions: () => call<object>('POST', '/auth/second/key-options', {}),
@@ -282,6 +290,18 @@ export const api = {
     call<User & { password: string | null }>('POST', '/users', wish),
   changeUser: (userId: string, change: { name: string; roles: Role[]; disabled: boolean }) =>
     call<User>('PATCH', `/users/${id(userId)}`, change),
+  newService: (wish: { username: string; name?: string; owner_id: string }) =>
+    call<User>('POST', '/services', wish),
+  changeService: (
+    serviceId: string,
+    change: { name: string; owner_id?: string; disabled: boolean },
+  ) => call<User>('PATCH', `/services/${id(serviceId)}`, change),
+  serviceTokens: (serviceId: string) =>
+    call<{ items: ApiToken[]; areas: string[] }>('GET', `/services/${id(serviceId)}/tokens`),
+  newServiceToken: (serviceId: string, wish: NewApiToken) =>
+    call<ApiToken & { token: string }>('POST', `/services/${id(serviceId)}/tokens`, wish),
+  revokeServiceToken: (serviceId: string, tokenId: string) =>
+    call<void>('POST', `/services/${id(serviceId)}/tokens/${id(tokenId)}/revoke`, {}),
   grants: (sessionId: string, signal?: AbortSignal) =>
     call<Page<Grant>>('GET', `/grants${query({ session_id: sessionId })}`, undefined, signal),
   rosters: (signal?: AbortSignal) => call<Page<Roster>>('GET', '/rosters', undefined, signal),

@@ -15,7 +15,8 @@ export type Role =
   | 'director'
   | 'system_admin'
   | 'security_admin'
-  | 'audit_admin';
+  | 'audit_admin'
+  | 'service';
 export type Medium = 'picture' | 'sound' | 'screen';
 export type StreamRole = 'main' | 'sub';
 export type HealthState = 'ok' | 'degraded' | 'stalled' | 'offline';
@@ -98,7 +99,8 @@ export interface Me {
   address?: string;
 }
 
-export type Factor = 'totp' | 'key' | 'recovery';
+export type Factor = 'totp' | 'key' | 'recovery' | 'provider';
+export type LoginWay = 'password' | 'oidc';
 
 /** The password was right; one of these is wanted besides. */
 export interface SecondStep {
@@ -115,6 +117,11 @@ export interface Account {
   totp: boolean;
   keys: SecurityKey[];
   recovery_left: number;
+  /** Who else may say who one is, and one's link with it. */
+  oidc: {
+    name: string;
+    link: { label: string; since: Micros; used_at: Micros | null } | null;
+  } | null;
 }
 
 export interface SecurityKey {
@@ -141,6 +148,7 @@ export interface LoginRow {
   this: boolean;
   agent: string | null;
   address: string | null;
+  way: LoginWay;
   factor: Factor | null;
   since: Micros;
   seen_at: Micros;
@@ -156,6 +164,10 @@ export interface ApiToken {
   expires_at: Micros;
   used_at: Micros | null;
   used_from: string | null;
+  /** From where it may be used (CIDR); empty: from anywhere. */
+  networks: string[];
+  /** When it was last used from elsewhere, and refused. */
+  refused_at: Micros | null;
 }
 
 export interface NewApiToken {
@@ -163,6 +175,7 @@ export interface NewApiToken {
   areas: string[];
   read_only: boolean;
   days: number;
+  networks: string[];
   password: string;
 }
 
@@ -200,6 +213,8 @@ export interface System {
   language?: string;
   time_zone?: string;
   demo?: boolean;
+  /** What the OpenID provider is called that one may sign in with. */
+  oidc: string | null;
 }
 
 export interface StreamHealth {
@@ -903,6 +918,11 @@ export interface User {
   name: string;
   roles: Role[];
   disabled: boolean;
+  /** Whether she may sign in through the OpenID provider. */
+  linked: boolean;
+  kind: 'person' | 'service';
+  /** The user name of the person who is answerable for a service account. */
+  owner: string | null;
 }
 
 export interface Lot {

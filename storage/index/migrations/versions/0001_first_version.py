@@ -286,7 +286,8 @@ def _displays() -> None:
 def _users() -> None:
     table("users", text("id", 16), text("username", 120), text("name", 500),
         text("password_hash", 500), flag("must_change_password"), flag("disabled"),
-        big("created_us"), big("password_set_us"), key("id"), unique("username"))
+        big("created_us"), big("password_set_us"), text("kind", 32),
+        ref("owner_id", "users", null=True), key("id"), unique("username"))
     table("approvals", text("id", 16), text("kind", 64), text("subject", 200),
         text("content", 4000), blob("content_sha256"), text("reason", 500), text("state", 32),
         big("requested_us"), ref("requested_by", "users"), json("requester_roles"),
@@ -330,7 +331,7 @@ def _people() -> None:
     table("logins", text("id", 16), ref("user_id", "users"), blob("token_sha256"),
         big("created_us"), big("seen_us"), big("expires_us"), text("address", 64, null=True),
         text("agent", 500, null=True), big("ended_us", null=True),
-        text("factor", 32, null=True), blob("challenge", null=True),
+        text("factor", 32, null=True), text("way", 32), blob("challenge", null=True),
         big("challenge_us", null=True), ref("display_id", "displays", null=True), key("id"),
         unique("token_sha256"))
     index("ix_logins_user_id", "logins", "user_id")
@@ -369,8 +370,11 @@ def _accounts() -> None:
         big("seen_us"), key("id"), unique("user_id", "token_sha256"))
     table("half_logins", text("id", 16), ref("user_id", "users"), blob("token_sha256"),
         big("made_us"), small("failures"), blob("challenge", null=True),
-        big("ended_us", null=True), key("id"), unique("token_sha256"))
+        big("ended_us", null=True), text("way", 32), key("id"), unique("token_sha256"))
     index("ix_half_logins_user_id", "half_logins", "user_id")
+    table("oidc_links", ref("user_id", "users"), text("issuer", 500), text("subject", 255),
+        text("label", 120), big("linked_us"), big("used_us", null=True), key("user_id"),
+        unique("issuer", "subject"))
     table("authenticators", ref("user_id", "users"), blob("secret"), big("made_us"),
         big("confirmed_us", null=True), big("last_step"), key("user_id"))
     table("security_keys", text("id", 16), ref("user_id", "users"), text("name", 120),
@@ -384,7 +388,8 @@ def _accounts() -> None:
     table("api_tokens", text("id", 16), ref("user_id", "users"), text("name", 40),
         blob("token_sha256"), json("areas"), flag("read_only"), big("made_us"),
         big("expires_us"), big("used_us", null=True), text("used_from", 64, null=True),
-        big("revoked_us", null=True), key("id"), unique("token_sha256"))
+        big("revoked_us", null=True), json("networks"), big("refused_us", null=True), key("id"),
+        unique("token_sha256"))
     index("ix_api_tokens_user_id", "api_tokens", "user_id")
 
 
