@@ -48,7 +48,7 @@ SAY_S = 2
 _GONE = (WebSocketDisconnect, RuntimeError, OSError)
 
 
-class Sight(Protocol):
+class Watching(Protocol):
     """A live viewing of one track, whoever's it is."""
 
     @property
@@ -66,7 +66,7 @@ class Sight(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class PersonalSight:
+class Sight:
     """One person's live viewing of one track."""
 
     parts: Parts
@@ -110,10 +110,10 @@ async def live(
     track: Annotated[Medium, Query()] = Medium.PICTURE,
 ) -> None:
     """Live picture or sound of a stream; a text first, then fragments, texts of state between."""
-    await watch(websocket, PersonalSight(parts, user, stream_id, track))
+    await watch(websocket, Sight(parts, user, stream_id, track))
 
 
-async def watch(websocket: WebSocket, sight: Sight) -> None:
+async def watch(websocket: WebSocket, sight: Watching) -> None:
     """Show a sight from its first question to its end; what begins and ends is noted."""
     parts, sent = sight.parts, _Sent()
     try:
@@ -154,7 +154,7 @@ class _Sent:
         return not self.over and anyio.current_time() - self.asked < GRACE_S
 
 
-async def _connect(sight: Sight) -> ClientConnection | None:
+async def _connect(sight: Watching) -> ClientConnection | None:
     """Connect to the process `live` with a ticket; nothing, if it does not answer."""
     settings = sight.parts.settings
     ticket = await anyio.to_thread.run_sync(_ticket, sight)
@@ -175,7 +175,7 @@ async def _connect(sight: Sight) -> ClientConnection | None:
         return None
 
 
-def _ticket(sight: Sight) -> str:
+def _ticket(sight: Watching) -> str:
     """Give the ticket by which `live` lets us in."""
     box = SecretBox(sight.parts.settings.live_key_file)
     return LiveTickets(box, sight.parts.clock).issue(LiveTicket(sight.stream_id, sight.medium))
@@ -191,7 +191,7 @@ async def _let_go(connecting: "asyncio.Task[ClientConnection | None]") -> None:
 
 
 async def _relay(
-    websocket: WebSocket, sight: Sight, upstream: ClientConnection | None, sent: _Sent
+    websocket: WebSocket, sight: Watching, upstream: ClientConnection | None, sent: _Sent
 ) -> None:
     """Pass messages on until either side goes, or the right does."""
     if upstream is None:
@@ -235,7 +235,7 @@ async def _until_gone(websocket: WebSocket) -> None:
         pass
 
 
-async def _recheck(websocket: WebSocket, sight: Sight, sent: _Sent) -> None:
+async def _recheck(websocket: WebSocket, sight: Watching, sent: _Sent) -> None:
     """Ask again and again, and end the viewing once the answer is no, or there is none."""
     while True:
         await anyio.sleep(RECHECK_S)
