@@ -135,6 +135,7 @@ WRONG = {
     "for another": {"aud": "somebody-else"},
     "for several, nobody asked": {"aud": [CLIENT, "somebody-else"]},
     "another asked": {"aud": [CLIENT, "somebody-else"], "azp": "somebody-else"},
+    "for another, though we asked": {"aud": "somebody-else", "azp": CLIENT},
     "another issuer": {"iss": "https://elsewhere.example"},
     "no subject": {"sub": None},
     "a subject that is none": {"sub": 7},
@@ -179,8 +180,7 @@ def test_new_keys_of_the_provider_are_found(
     site: RunningApi, provider: OpenId, clock: FakeClock
 ) -> None:
     linked(site)
-    provider.keys = [ECKey.generate_key("P-256", {"kid": "k2", "use": "sig"}), *provider.keys]
-    provider.algorithm = "ES256"
+    provider.keys = [new_key("k2"), *provider.keys]
     provider.asked.clear()
     with site.client() as client:
         # Asked for a moment ago: strangers' tokens do not make us ask without pause.
@@ -192,6 +192,11 @@ def test_new_keys_of_the_provider_are_found(
         assert provider.asked == ["keys"]
         assert enter(client) == "/"
         assert provider.asked == ["keys"]
+        clock.advance(11_000_000)
+        provider.now_s += 11
+        provider.keys = [ECKey.generate_key("P-256", {"kid": "k3"}), *provider.keys]
+        provider.algorithm = "ES256"
+        assert enter(client) == "/"
 
 
 def test_the_way_back_fits_one_browser_once(
