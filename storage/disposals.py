@@ -17,7 +17,16 @@ from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.claims import FOREVER
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.locks import look_at_locks, look_at_session_locks
-from bidwitness.storage.index.models import Claim, Disposal, Garbage, Item, Lot, Segment, Session
+from bidwitness.storage.index.models import (
+    Claim,
+    Disposal,
+    Garbage,
+    Hold,
+    Item,
+    Lot,
+    Segment,
+    Session,
+)
 from bidwitness.storage.index.protection import (
     claims_of,
     holds_of,
@@ -263,7 +272,10 @@ def _others(
 
 
 def _held(orm: Orm, session_id: str) -> bool:
-    """Say whether any hold touches what a session claims."""
+    """Say whether the session is held, or any hold touches what it claims."""
+    own = select(Hold.id).where(Hold.session_id == session_id, Hold.released_us.is_(None))
+    if orm.scalar(own.limit(1)) is not None:
+        return True
     return any(
         holds_of(
             orm, claim.stream_id, claim.from_us, FOREVER if claim.to_us is None else claim.to_us

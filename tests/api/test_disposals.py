@@ -163,6 +163,14 @@ def test_what_is_not_due_is_not_listed_and_not_taken(site: Site) -> None:
     assert site.due() == []
     site.clock.advance(HOUR)
     assert len(site.due()) == 1
+    # A session that claims nothing is held all the same.
+    bare = a_session(site.api.database)
+    with site.api.database.write() as orm:
+        for each in orm.scalars(select(Lot)):
+            each.retention_until_us = site.clock.utc_us()
+    assert len(site.due()) == 2
+    a_hold(site.api.database, session=bare)
+    assert [one["session_id"] for one in site.due()] == [site.session]
     with site.api.database.write() as orm:
         orm.get_one(Session, site.session).state = SessionState.ENDED
     assert site.due() == []

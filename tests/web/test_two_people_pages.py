@@ -104,6 +104,7 @@ def test_a_hold_and_a_disposal_are_asked_for_where_they_stand(
     holds.locator("button").click()
     give_reason(page, "复议已结")
     disposals = page.locator("section[aria-labelledby=disposals]")
+    expect(disposals.locator("input[type=checkbox]")).to_have_count(1)
     disposals.locator(f'input[value="{due}"]').check()
     disposals.locator(".head button").click()
     give_reason(page, "期满")
