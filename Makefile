@@ -18,7 +18,8 @@ SIDE_BY_SIDE := tests/api tests/bidwitness tests/onvif tests/player tests/retent
 	$(addprefix tests/recorder/test_,timing.py volumes.py writer.py) \
 	tests/system/test_messages.py tests/system/test_outage.py \
 	tests/test_architecture.py tests/test_attacks_page.py tests/test_controls_page.py tests/test_layout.py \
-	$(addprefix tests/web/test_,account.py alarms.py copies.py evidence_reports.py granting_pages.py player_core.py words.py)
+	$(addprefix tests/web/test_,account.py alarms.py break_glass_page.py copies.py displays.py evidence_reports.py) \
+	$(addprefix tests/web/test_,granting_pages.py oidc.py player_core.py services.py two_people_pages.py words.py)
 CODE := bidwitness storage recorder player retention api onvif simulator tests benchmarks
 
 .PHONY: help demo test check lint types web-check bench dev web system clean
