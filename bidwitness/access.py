@@ -53,6 +53,7 @@ __all__ = [
     "is_closed",
     "is_protected",
     "may",
+    "nearest",
     "visible",
 ]
 
@@ -78,6 +79,32 @@ class Ground(Word):
     UNCLAIMED = "unclaimed", "未被场次认领的录像"
     CLASSIFIED = "classified", "涉密期间"
     PRIVATE_ROOM = "private_room", "休息室不得监控"
+
+
+# What lacks least comes first: what one person, or a word of others, could still mend.
+_NEAREST = (
+    Ground.NOT_AT_POST,
+    Ground.NOT_ON_DUTY,
+    Ground.NEEDS_DEPARTMENT,
+    Ground.NEEDS_GRANT,
+    Ground.OUTSIDE_GRANT,
+    Ground.OTHER_SESSION,
+    Ground.NOT_RUNNING,
+    Ground.UNCLAIMED,
+    Ground.OUTSIDE_SCOPE,
+    Ground.ADMIN,
+    Ground.NO_RULE,
+)
+
+
+def nearest(refusals: Iterable[Ground]) -> Ground:
+    """Of why several streams and media are refused, give what to tell the person: what came
+    nearest to a yes, whatever else lies in a room that nobody may see. Pure."""
+    found = set(refusals)
+    for ground in _NEAREST:
+        if ground in found:
+            return ground
+    return min(found, default=Ground.NO_RULE)
 
 
 # Her role lets her, or she has taken it upon herself.

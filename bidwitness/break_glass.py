@@ -5,7 +5,7 @@ it was right. Pure; ``bidwitness.access.may`` has the right itself.
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 
-from bidwitness.access import Ground, Person, Verdict
+from bidwitness.access import Ground, Person, Verdict, nearest
 from bidwitness.errors import Conflict, Forbidden
 from bidwitness.words import Action, Medium, Role
 
@@ -58,8 +58,7 @@ def media_to_take(
         raise Conflict("You may see this session already, without break-glass.")
     if not verdicts:
         raise Conflict("Nothing is being recorded for this session.")
-    why = verdicts[0][1]
+    why = nearest(verdict.ground for _, verdict in verdicts)
     raise Forbidden(
-        f"Break-glass stands in for a turn of duty and for nothing else: {why.reason} "
-        f"({why.ground.value})."
+        f"Break-glass stands in for a turn of duty and for nothing else: {why.zh} ({why.value})."
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Orm
 
-from bidwitness.access import Ground, Person
+from bidwitness.access import Ground, Person, nearest
 from bidwitness.claims import FOREVER
 from bidwitness.clock import Clock
 from bidwitness.errors import Forbidden, InvalidInput, NotFound
@@ -224,7 +224,7 @@ def _shows(permission: Permission, window: Interval) -> bool:
 
 def _permitted(person: Person, found: _Found, now: int) -> tuple[tuple[OpenedStream, ...], Ground]:
     streams: list[OpenedStream] = []
-    refusal = Ground.NO_RULE
+    refusals: list[Ground] = []
     for view in found.views:
         media: list[Medium] = []
         for medium in view.media:
@@ -232,7 +232,7 @@ def _permitted(person: Person, found: _Found, now: int) -> tuple[tuple[OpenedStr
             if _shows(allowed, found.window):
                 media.append(medium)
             else:
-                refusal = allowed.ground
+                refusals.append(allowed.ground)
         if media:
             copies = [
                 medium
@@ -245,7 +245,7 @@ def _permitted(person: Person, found: _Found, now: int) -> tuple[tuple[OpenedStr
                 )
             ]
             streams.append(OpenedStream(view, tuple(media), tuple(copies)))
-    return tuple(streams), refusal
+    return tuple(streams), nearest(refusals)
 
 
 def _counted(person: Person, found: _Found, now: int) -> tuple[str, ...]:

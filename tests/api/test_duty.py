@@ -334,6 +334,7 @@ def test_settings_are_changed_by_security_and_noted(site: Site) -> None:
         "attestors_hear": False,
         "department_approves": True,
         "small_centre": False,
+        "break_glass": True,
         "duty_at_posts": False,
     }
     site.project("P-1", "construction")

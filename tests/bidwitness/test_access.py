@@ -15,6 +15,7 @@ from bidwitness.access import (
     Presence,
     is_protected,
     may,
+    nearest,
 )
 from bidwitness.intervals import Interval
 from bidwitness.rights import CLOSED_ROOMS, Duty, Matter, RightsPolicy, Scope
@@ -362,3 +363,9 @@ def test_one_session_more_never_opens_what_others_close(
     fewer, all_of_them = at(*there, room=room), at(*there, more, room=room)
     if may(who, medium, action, all_of_them, NOW).allowed:
         assert may(who, medium, action, fewer, NOW).allowed or more.session_id == "s1"
+
+
+def test_what_came_nearest_to_a_yes_is_told() -> None:
+    assert nearest([Ground.PRIVATE_ROOM, Ground.NOT_ON_DUTY, Ground.NO_RULE]) == Ground.NOT_ON_DUTY
+    assert nearest([Ground.CLASSIFIED, Ground.PRIVATE_ROOM]) == Ground.CLASSIFIED
+    assert nearest([]) == Ground.NO_RULE

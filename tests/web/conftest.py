@@ -1,4 +1,4 @@
-"""One running system and one Chromium for all tests of the pages."""
+"""One running system for all tests of the pages, and a Chromium for those of a module."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,9 @@ from support.browser import running_chromium
 from support.system import RunningSystem, running_system
 
 
-@pytest.fixture(scope="session")
+# Not for longer than a module: as long as it is open a loop runs in the thread of the tests, and
+# nothing that signs a document could run in it.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     with running_chromium() as browser:
         yield browser
