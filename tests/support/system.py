@@ -104,10 +104,14 @@ def running_system(
         yield RunningSystem(settings, base, client, passwords, stage, cameras, server)
 
 
-def all_ok(client: ApiClient) -> bool:
-    """Tell whether every stream's health is ok."""
+def all_ok(client: ApiClient, since_us: int = 0) -> bool:
+    """Tell whether every stream's health is ok, and footage has come of it after ``since_us``."""
     streams = [s for camera in client.all("cameras") for s in camera["streams"]]
-    return bool(streams) and all((s.get("health") or {}).get("state") == "ok" for s in streams)
+    found = [s.get("health") or {} for s in streams]
+    return bool(found) and all(
+        health.get("state") == "ok" and (health["last_fragment_us"] or 0) > since_us
+        for health in found
+    )
 
 
 def _restore(name: str, value: str | None) -> None:

@@ -125,8 +125,14 @@ def test_a_roster_is_written_and_approved_by_another(page: Page, system: Running
 def test_the_navigation_shows_what_a_role_may(page: Page, system: RunningSystem) -> None:
     for role, places in (
         ("operator", ["/cameras"]),
-        ("archivist", ["/sessions", "/register", "/approvals"]),
-        ("security", ["/sessions", "/rosters", "/register", "/users", "/approvals"]),
+        ("archivist", ["/sessions", "/register", "/keeping", "/approvals"]),
+        (
+            "security",
+            [
+                *("/sessions", "/rosters", "/break-glass", "/register", "/keeping", "/users"),
+                *("/displays", "/approvals"),
+            ],
+        ),
     ):
         sign_in(page, role, system.passwords[role])
         page.goto("/")
