@@ -200,3 +200,20 @@ def test_a_display_is_paired_signed_in_on_and_left(
         expect(page.locator("input[name=code]")).to_be_visible(timeout=15_000)
         expect(tile).to_have_count(0)
         assert violations(page) == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_display_that_may_show_nothing_says_so(
+    wall: Wall, chromium: Browser, language: str
+) -> None:
+    api = wall.api
+    # What is closed is shown in a supervision room only.
+    scope = {"room_kind": RoomKind.EVALUATION.value}
+    body = {"name": "大厅屏", "place": "大厅", "scope": scope, "reason": "公示"}
+    with api.as_user("security") as security, open_page(chromium, api.base, language) as page:
+        made = security.post("/api/v1/displays", json=body).json()
+        page.goto("/display")
+        page.locator("input[name=code]").fill(made["code"])
+        page.keyboard.press("Enter")
+        expect(page.locator("main .empty")).to_be_visible()
+        assert violations(page) == []

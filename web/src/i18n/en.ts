@@ -696,7 +696,7 @@ export const en: Dictionary = {
     signedIn: (name) => `Signed in: ${name}`,
     elsewhere: 'Sign in at your own desk first, to change your password or set up a second factor.',
     empty: 'Nothing to show',
-    emptyHint: 'There are no cameras in what this display shows.',
+    emptyHint: 'It has no cameras to show, or their pictures may not be shown here.',
     stale: 'The server cannot be reached: the pictures may be old.',
     remark: (camera) => `Remark on ${camera}`,
     rewind: (camera) => `Rewind ${camera}`,

@@ -687,7 +687,7 @@ export const zh = {
     signedIn: (name: string) => `已登录：${name}`,
     elsewhere: '请先在本人的电脑上登录，更改密码或设置第二验证方式。',
     empty: '没有可显示的画面',
-    emptyHint: '此终端的显示范围内没有摄像机。',
+    emptyHint: '显示范围内没有摄像机，或其画面不得在此处显示。',
     stale: '暂时连不上服务器，画面可能不是最新的。',
     remark: (camera: string) => `批注 ${camera}`,
     rewind: (camera: string) => `回看 ${camera}`,
