@@ -158,6 +158,13 @@ def test_classified_time_is_asked_for_on_the_sessions_page(
         page.locator("dialog input[name=register_no]").fill("密2026-1")
         give_reason(page, "议题涉密")
     assert asked(site, "chang") == ["classified.begin"]
+    # What is agreed to is told in words; the text that is hashed can be unfolded.
+    page.goto("/approvals")
+    facts = page.locator("article dl dl")
+    expect(facts.locator("dd").filter(has_text="密2026-1")).to_have_count(1)
+    expect(facts).not_to_contain_text("register_no")
+    expect(page.locator("article details code")).to_be_hidden()
+    assert violations(page) == []
 
 
 def test_scopes_and_substitutions_are_made_and_ended(page: Page, site: RunningApi) -> None:
