@@ -163,6 +163,7 @@ def test_classified_time_is_asked_for_on_the_sessions_page(
     facts = page.locator("article dl dl")
     expect(facts.locator("dd").filter(has_text="密2026-1")).to_have_count(1)
     expect(facts).not_to_contain_text("register_no")
+    expect(page.locator("article h2")).not_to_contain_text(session)
     expect(page.locator("article details code")).to_be_hidden()
     assert violations(page) == []
 
