@@ -12,7 +12,7 @@ UI_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path 
 # the machine to themselves.
 SIDE_BY_SIDE := tests/api tests/bidwitness tests/onvif tests/player tests/retention tests/storage \
 	$(addprefix tests/simulator/test_,bars.py commands.py device.py discovery.py encode.py soap.py spec.py) \
-	$(addprefix tests/recorder/test_,checks.py durability.py epochs.py flac.py gaps.py lips.py live_mux.py loudness.py meters.py) \
+	$(addprefix tests/recorder/test_,accounting.py checks.py durability.py epochs.py flac.py gaps.py lips.py live_mux.py loudness.py meters.py) \
 	$(addprefix tests/recorder/test_,record.py segmenter.py session_cuts.py sound.py sound_segmenter.py stamps.py) \
 	$(addprefix tests/recorder/test_,thresholds.py ticks.py) \
 	$(addprefix tests/recorder/test_,timing.py volumes.py writer.py) \

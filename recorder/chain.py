@@ -40,6 +40,8 @@ class Chain:
         self._recorder = recorder
         self._last: Mapping[str, JsonValue] | None = None
         self._days: set[str] = set()
+        # A journal, and how long it was before a line of which nobody knows whether it is durable.
+        self._doubtful: tuple[Path, int] | None = None
         # Where the newest footage or whole gap in it ends.
         self.until_us: int | None = None
 
@@ -48,6 +50,7 @@ class Chain:
 
         Raises ``DamageFound`` if the journal is broken before its end.
         """
+        self._take_back()
         days = journal_days(self._volume, self._stream)
         for day in days[-2:]:
             repair_journal(self._files, journal_path(self._volume, self._stream, day))
@@ -75,6 +78,7 @@ class Chain:
             self._files.make_dirs(path.parent)
         handle = self._files.open_append(path)
         try:
+            self._doubtful = path, path.stat().st_size
             self._files.append(handle, encode_line(record, facts))
             self._files.sync(handle)
         finally:
@@ -82,19 +86,35 @@ class Chain:
         if not known:
             self._files.sync_dir(path.parent)
             self._days.add(place.day)
+        self._doubtful = None
         self._last = record
         self.until_us = _until(self.until_us, made)
+
+    def _take_back(self) -> None:
+        """Cut off a line whose ``append`` failed after it was written, whole or not.
+
+        Whoever wanted it will say it again. And a system that has failed to write a page may call
+        it written the next time it is asked: only a line of its own bytes is durable.
+        """
+        if self._doubtful is not None:
+            path, size = self._doubtful
+            if path.is_file() and path.stat().st_size > size:
+                self._files.truncate(path, size)
+            self._doubtful = None
 
 
 def _until(before_us: int | None, record: StreamRecord) -> int | None:
     """Give where the footage leaves off after a record, by the clock of that record. Pure.
 
-    A gap of the sound alone says nothing about the picture. Where the clock was set back (a gap
-    says so, or a segment begins well before the last one ends) time goes on from there.
+    A gap of the sound alone says nothing about the picture, and sound alone, of which a disk that
+    failed had not yet taken the picture, is no footage. Where the clock was set back (a gap says
+    so, or a segment begins well before the last one ends) time goes on from there.
     """
     if isinstance(record, GapFacts) and record.medium == Medium.SOUND.value:
         return before_us
     if isinstance(record, SegmentFacts):
+        if record.tracks[0].id not in {media.track for media in record.media}:
+            return before_us
         set_back = before_us is not None and record.start < before_us - STEP_US
     else:
         set_back = record.cause == GapCause.CLOCK.value

@@ -209,7 +209,7 @@ class Run:
         if not key:
             return False
         start = self._wall(ticks)
-        since = self._sink.kept_until_us or start
+        since = self._sink.accounted_us or start
         # Before the first segment, whoever connected knows since when footage is missing.
         if self.suspended is not None and self._segment >= 0 and since < start:
             self._sink.gap(GapNote(self.suspended, ALL, since, start))

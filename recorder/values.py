@@ -70,6 +70,10 @@ class SegmentSink(Protocol):
     def kept_until_us(self) -> int | None:
         """Give the end of the last footage taken that was not lost again."""
 
+    @property
+    def accounted_us(self) -> int | None:
+        """Give until when everything is either footage taken or stated to be missing."""
+
     def begin(self, begin: Begin) -> None: ...
 
     def piece(self, piece: Piece) -> None: ...

@@ -276,7 +276,7 @@ class StreamWorker:
             # The end of the connection is not why footage is missing since before it.
             cause = sink.trouble or suspended or cause
             sink.trouble_seen()
-        at_us = sink.kept_until_us
+        at_us = sink.accounted_us
         self._keeper.ended(self._anchor.utc_us() if at_us is None else at_us, cause, detail)
         self._follow_clock()
 

@@ -54,6 +54,8 @@ class StreamSink:
     def __init__(self, writer: "VolumeWriter", files: StreamFiles) -> None:
         self.trouble: GapCause | None = None
         self.kept_until_us = files.written_until_us
+        # The end of the last gap stated, while no footage was taken since.
+        self._stated_us: int | None = None
         self._writer = writer
         self._files = files
         self._taking = False
@@ -74,6 +76,12 @@ class StreamSink:
         """Give the end of what would survive a power cut."""
         return self._files.durable_until_us
 
+    @property
+    def accounted_us(self) -> int | None:
+        """Give until when everything is either footage taken or stated to be missing."""
+        known = [at for at in (self.kept_until_us, self._stated_us) if at is not None]
+        return max(known, default=None)
+
     def begin(self, begin: Begin) -> None:
         self._taking = self.trouble is None
         self._leading = begin.header.tracks[0][0]
@@ -89,7 +97,7 @@ class StreamSink:
             self._seen = False
             self.trouble = GapCause.WRITER
         elif piece.track == self._leading:
-            self.kept_until_us = piece.end_us
+            self.kept_until_us, self._stated_us = piece.end_us, None
 
     def anchor(self, anchor: AnchorPoint) -> None:
         if self._taking:
@@ -101,6 +109,8 @@ class StreamSink:
         self._taking = False
 
     def gap(self, gap: GapNote) -> None:
+        if gap.medium == ALL:
+            self._stated_us = gap.end_us
         self._submit(gap, 0)
 
     def trouble_seen(self) -> None:
