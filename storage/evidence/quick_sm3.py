@@ -5,6 +5,7 @@ answer to the standard's example, and nothing is offered: callers then use ``has
 """
 
 import ctypes
+import threading
 from collections.abc import Callable
 from functools import cache
 from typing import TypeAlias
@@ -18,6 +19,7 @@ _SM3, _NAME, _DIGEST_BYTES = 326, b"SM3", 32
 _FINISHED, _IS_FINISHED = 38, 40
 # 1.9 brought SM3; calls and numbers have not changed since 1.6.
 _LIBRARY, _LEAST = "libgcrypt.so.20", b"1.9.0"
+_PREPARING = threading.Lock()
 # GB/T 32905-2016, A.1.
 _EXAMPLE = "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0"
 
@@ -33,9 +35,15 @@ class _Part(ctypes.Structure):
     )
 
 
-@cache
 def quick_sm3_leaf() -> LeafHasher | None:
     """Give what makes ``SM3(0x00 ‖ data)`` for any thread; None where there is nothing quicker."""
+    # The library prepares itself for the first caller, and fails a second one who comes meanwhile.
+    with _PREPARING:
+        return _prepared_sm3()
+
+
+@cache
+def _prepared_sm3() -> LeafHasher | None:
     library = _library()
     if library is None:
         return None

@@ -1,6 +1,9 @@
 """The hash tree against published vectors and against the definition, written out naively."""
 
+import ctypes
 import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pymerkle
 import pytest
@@ -186,10 +189,32 @@ def test_the_quicker_sm3_is_the_same_hash() -> None:
 
 def test_without_the_library_nothing_quicker_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quick_sm3, "_LIBRARY", "libnowhere.so.1")
-    quick_sm3_leaf.cache_clear()
+    quick_sm3._prepared_sm3.cache_clear()
     try:
         assert quick_sm3_leaf() is None
         data = bytes(WORTH_IT)
         assert leaf_hasher("sm3")(data) == hashlib.new("sm3", b"\x00" + data).digest()
     finally:
-        quick_sm3_leaf.cache_clear()
+        quick_sm3._prepared_sm3.cache_clear()
+
+
+def test_the_library_is_prepared_by_one_thread_while_the_others_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """libgcrypt fails a call that comes while another thread prepares it."""
+    prepare, second = quick_sm3._library, threading.Event()
+    entered: list[int] = []
+
+    def watched() -> ctypes.CDLL | None:
+        entered.append(threading.get_ident())
+        if len(entered) > 1:
+            second.set()
+        second.wait(0.5)
+        return prepare()
+
+    monkeypatch.setattr(quick_sm3, "_library", watched)
+    quick_sm3._prepared_sm3.cache_clear()
+    with ThreadPoolExecutor(4) as pool:
+        offered = list(pool.map(lambda _: quick_sm3_leaf(), range(4)))
+    assert len(entered) == 1
+    assert offered[0] is not None and len(set(offered)) == 1
