@@ -53,6 +53,7 @@ from bidwitness.api import (
     timeline,
     tokens,
     users,
+    viewing_records,
 )
 from bidwitness.api.deps import Parts
 from bidwitness.api.hints import Hints
@@ -116,6 +117,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     timeline.router,
     tokens.router,
     users.router,
+    viewing_records.router,
 )
 # At the root: /play, /health, …
 ROOT_ROUTERS: tuple[APIRouter, ...] = (
