@@ -102,8 +102,8 @@ def _viewer(sheet: Sheet, facts: ViewingFacts) -> None:
     sheet.pairs(
         [
             ("查看人", "Viewer", f"{viewer.name}（{viewer.username}）"),
-            ("岗位(出具时)", "Roles (when issued)", wording.roles_of(viewer.roles)),
-            ("部门(出具时)", "Department (when issued)", viewer.department or "—"),
+            ("岗位（出具时）", "Roles (when issued)", wording.roles_of(viewer.roles)),
+            ("部门（出具时）", "Department (when issued)", viewer.department or "—"),
             ("地址", "From", viewer.address or "—"),
             ("打开时间", "Opened", say.instant(facts.opened)),
             (
@@ -184,6 +184,8 @@ def _verified(sheet: Sheet, facts: ViewingFacts) -> None:
     sheet.paragraph(*wording.REREADING, size=8)
     table, listed = wording.file_table(facts)
     sheet.rows(*table)
+    for chinese, english in wording.differences(facts):
+        sheet.paragraph(chinese, english, size=8)
     if listed < len(facts.files):
         sheet.paragraph(
             f"共 {len(facts.files)} 个文件,以上列出 {listed} 个(不一致者优先);全部见所附 facts.json。",

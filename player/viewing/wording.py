@@ -136,7 +136,7 @@ def sent_table(facts: ViewingFacts) -> Table:
         Column("媒体", "Medium", 14),
         Column("发送的录像时间", "Footage sent, to the minute", 62),
         Column("时长", "Length", 24, right=True),
-        Column("发送时刻(首、末)", "First and last sent at", 40),
+        Column("发送时刻（首、末）", "First and last sent at", 40),
     )
     rows = []
     for item, stream in _by_stream(facts):
@@ -240,13 +240,25 @@ def _file_words(item: FileFacts) -> str:
         return f"{words}\n已按期限或审批删除 removed {say.instant(item.removed, millis=False)}"
     if state is Reread.OPEN:
         return f"{words}\n出具时尚无记录 no record yet"
-    return "\n".join([words, *item.wrong])
+    return words
+
+
+def differences(facts: ViewingFacts) -> list[tuple[str, str]]:
+    """Say of each file that is not as it was what was found, in the words of the check itself."""
+    found = [item for item in facts.files if item.wrong and item.removed is None][:MOST_FILES]
+    return [
+        (
+            f"文件 {item.run}-{item.run_seq}({Reread(item.state).zh})核验所见:",
+            f"File {item.run}-{item.run_seq} ({item.state}): {'; '.join(item.wrong)}.",
+        )
+        for item in found
+    ]
 
 
 def cover_table(facts: ViewingFacts) -> Table:
     columns = (
         Column("码流", "Stream", 40),
-        Column("记录(日 · 序号)", "Records (day, numbers)", 44),
+        Column("记录（日 · 序号）", "Records (day, numbers)", 44),
         Column("录制机签名时段", "Recorder's epoch", 42),
         Column("存证账本位置", "Place in the log", 50),
         Column("写入时间", "Logged", 32),

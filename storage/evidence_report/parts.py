@@ -263,7 +263,7 @@ def key_table(keys: Iterable[KeyFacts]) -> Table:
     names = {
         "log": "存证账本 log",
         "recorder": "录制机 recorder",
-        "report": "本报告证书 report",
+        "report": "签名证书 report",
     }
     columns = (
         Column("密钥", "Key", 34),

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from support.api import RunningApi, problem_of
 from support.clock import FakeClock
 from support.paper import told_by, words_of
+from support.sealed_session import Sealed, signed_and_logged
 from support.viewing import SECOND, Line, Scene, Watcher
 
 from bidwitness.errors import DamageFound, FootageLost, NotFound, StoreError
@@ -20,10 +21,11 @@ from bidwitness.player.viewing.rereading import reread
 from bidwitness.retention.copies import remove_expired_copies
 from bidwitness.storage.evidence_report.checking import check_report
 from bidwitness.storage.evidence_report.signing import der_of, read_report_certificates
+from bidwitness.storage.footage import open_footage
 from bidwitness.storage.index.models import AuditEntry, Derivative, Record, Segment
 from bidwitness.storage.jobs import HANDLERS, Runner
 from bidwitness.storage.watched import SEEN
-from bidwitness.words import JobState, Role, SessionState
+from bidwitness.words import Action, JobState, Medium, Role, SessionState
 
 ADDRESS = "/api/v1/viewing-records"
 # Imported, so that its jobs are known.
@@ -226,6 +228,28 @@ def test_what_is_not_stored_yet_is_said(api: RunningApi, clock: FakeClock) -> No
         assert facts["sent"][0]["spans"] != []
 
 
+def test_where_it_stands_in_the_log(api: RunningApi, sealed: Sealed) -> None:
+    sealed.grant("auditor", list(Medium), [Action.REPLAY])
+    signed_and_logged(sealed)
+    with api.as_user("auditor") as client:
+        watcher = Watcher(client)
+        assert watcher.open(sealed.id).status_code == 201
+        for line in watcher.playlist(sealed.streams[0]).entries:
+            assert watcher.get(sealed.streams[0], line.address).status_code == 200
+        asked = client.post(ADDRESS, json={"playback_id": watcher.playback["id"]}).json()
+        assert sealed.run(asked["id"]) == JobState.DONE
+        facts = client.get(f"{ADDRESS}/{asked['id']}/facts").json()
+    assert facts["log"]["covered"] is True
+    assert {key["role"] for key in facts["keys"]} == {"log", "recorder", "report"}
+    (cover,) = facts["covers"]
+    touched = [item["seq"] for item in facts["files"]]
+    assert (cover["first"], cover["last"]) == (min(touched), max(touched))
+    assert cover["position"] is not None
+    (stream,) = [one for one in facts["streams"] if one["segments"]]
+    assert sum(clock["us"] for clock in stream["clocks"]) > 0
+    assert facts["session"]["lots"] != []
+
+
 class Broken:
     """Footage that fails as it is told to."""
 
@@ -237,23 +261,23 @@ class Broken:
         raise self._error from self._cause
 
 
-@pytest.mark.parametrize(
-    ("source", "state"),
-    [
+def test_footage_that_cannot_be_read(api: RunningApi, clock: FakeClock) -> None:
+    scene = Scene(api.database, api.parts.settings.spool, clock)
+    row = scene.reel().segment(2)
+    with api.database.read() as orm:
+        record = orm.get_one(Record, row.record_id)
+    for source, state in (
         (Broken(FootageLost("gone")), "missing"),
         (Broken(DamageFound("short")), "altered"),
         (Broken(DamageFound("disk"), OSError("I/O")), "unread"),
         (Broken(NotFound("on another recorder")), "unread"),
         (Broken(StoreError("does not answer")), "unread"),
-    ],
-)
-def test_footage_that_cannot_be_read(
-    api: RunningApi, scene: Scene, source: Broken, state: str
-) -> None:
-    row = file_at(api, scene, 45)
-    with api.database.read() as orm:
-        record = orm.get_one(Record, row.record_id)
-    assert reread(source, row, record).state == state
+    ):
+        assert reread(source, row, record).state == state
+    # A record that was changed is none of what was made, whatever the bytes are.
+    record.leaf = bytes(32)
+    footage = open_footage(api.parts.settings, clock)
+    assert reread(footage, row, record).wrong == ("its record is not the one that was made",)
 
 
 def test_whose_it_is(viewing: Viewing, api: RunningApi) -> None:
