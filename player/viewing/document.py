@@ -14,6 +14,7 @@ from bidwitness.storage.evidence_report.parts import (
     sound_words,
 )
 from bidwitness.storage.evidence_report.sheet import MARGIN, Frame, Sheet
+from bidwitness.words import Medium
 
 NAME = "回放查看笔录"
 FACTS_NAME = "facts.json"
@@ -159,8 +160,10 @@ def _sent(sheet: Sheet, facts: ViewingFacts) -> None:
     sheet.paragraph(*wording.RESOLUTION, size=8)
     for chinese, english in wording.ORIGINAL:
         sheet.paragraph(chinese, english, size=8)
-    for chinese, english in sound_words(facts.streams):
-        sheet.paragraph(chinese, english, size=8)
+    heard = {item.stream for item in facts.sent if item.medium == Medium.SOUND and item.spans}
+    if heard:
+        for chinese, english in sound_words(one for one in facts.streams if one.stream in heard):
+            sheet.paragraph(chinese, english, size=8)
 
 
 def _clocks(sheet: Sheet, facts: ViewingFacts) -> None:
@@ -200,6 +203,8 @@ def _evidence(sheet: Sheet, facts: ViewingFacts) -> None:
     if facts.covers:
         sheet.rows(*wording.cover_table(facts))
     session = log_pairs(facts.log) if facts.session is not None else []
+    if session:
+        session[0] = ("场次固化记录", "The session's close", session[0][2])
     sheet.pairs(
         [
             (

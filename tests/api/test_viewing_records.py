@@ -171,6 +171,8 @@ def test_the_document(viewing: Viewing, api: RunningApi, tmp_path: Any) -> None:
     assert check_report(answer.content, facts, certificates) is True
     words = words_of(answer.content, tmp_path)
     assert "〔U+" not in words, "the font has every word"
+    # Sound was not sent: nothing is said of how it is stored.
+    assert "未经转码" not in words
     row = file_at(api, viewing.scene, 45)
     for text in (
         *("回放查看笔录", "RECORDOFVIEWING", made["number"], made["digest"], viewing.id),
