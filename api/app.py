@@ -54,6 +54,7 @@ from bidwitness.api import (
     timeline,
     tokens,
     users,
+    viewing_records,
 )
 from bidwitness.api.deps import Parts
 from bidwitness.api.hints import Hints
@@ -117,6 +118,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     timeline.router,
     tokens.router,
     users.router,
+    viewing_records.router,
 )
 # At the root: /play, /health, …
 ROOT_ROUTERS: tuple[APIRouter, ...] = (

@@ -45,7 +45,7 @@ class Viewer:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._refused: Lru[str, int] = Lru(1000)
-        self._seen: Lru[tuple[str, str, Medium, int], bool] = Lru(50_000)
+        self._seen: Lru[tuple[str, str, Medium, str, int, int], bool] = Lru(50_000)
         footage = open_footage(parts.settings, parts.clock)
         # Full-size decoding is dear: a few at once, and whoever comes then is told to wait.
         self.stills = Tries(STILLS, "Other pictures are being made. Try again in a moment.")
@@ -74,10 +74,13 @@ class Viewer:
             self._note(user, playback, stream, error, now)
             raise
 
-    def seen(self, user: CurrentUser, scope: Scope, interval: Interval) -> None:
-        """Write down what is about to be sent: one entry a viewing, track and minute of footage."""
+    def seen(
+        self, user: CurrentUser, scope: Scope, run: str, run_seq: int, interval: Interval
+    ) -> None:
+        """Write down what is about to be sent: one entry a viewing, track, file and minute of
+        footage. It names the file, so that a record of the viewing can say of which bytes it is."""
         for minute in range(interval.start // MINUTE_US, (interval.end - 1) // MINUTE_US + 1):
-            key = (scope.playback_id, scope.stream_id, scope.medium, minute)
+            key = (scope.playback_id, scope.stream_id, scope.medium, run, run_seq, minute)
             if self._seen.get(key):
                 continue
             begin = max(minute * MINUTE_US, scope.window.start)
@@ -94,6 +97,8 @@ class Viewer:
                         "medium": scope.medium,
                         "from_us": begin,
                         "to_us": max(end, begin + 1),
+                        "run": run,
+                        "run_seq": run_seq,
                     },
                 )
             self._seen.put(key, True)
@@ -231,7 +236,7 @@ def entry(
 
 def entry_answer(viewer: Viewer, user: CurrentUser, scope: Scope, place: Place) -> Response:
     cut = viewer.pieces.entry(scope, *place)
-    viewer.seen(user, scope, cut.interval)
+    viewer.seen(user, scope, place.run, place.run_seq, cut.interval)
     return Response(cut.data, media_type=_type(scope.medium), headers={"ETag": cut.etag})
 
 

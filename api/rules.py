@@ -81,6 +81,13 @@ RULES: tuple[Rule, ...] = (
         " play.master play.playlist play.init play.entry"
         " thumbnails.thumbnails thumbnails.sheet",
     ),
+    # Of one's own viewings; whoever reads the audit trail, of everybody's.
+    Rule(
+        "have records of viewings",
+        EVERYBODY,
+        "viewing_records.new_record viewing_records.record"
+        " viewing_records.document viewing_records.facts",
+    ),
     Rule(
         "have copies",
         EVERYBODY,

@@ -68,6 +68,7 @@ import type {
   TrailQuery,
   User,
   VerifyReport,
+  ViewingRecord,
   WholeRegisterRow,
 } from './types';
 
@@ -366,6 +367,10 @@ export const api = {
     call<void>('POST', `/markers/${id(markerId)}/remove`, reason ? { reason } : {}),
 
   snapshot: (wish: NewSnapshot) => call<Snapshot>('POST', '/snapshots', wish),
+  newViewingRecord: (playbackId: string) =>
+    call<ViewingRecord>('POST', '/viewing-records', { playback_id: playbackId }),
+  viewingRecord: (recordId: string) =>
+    call<ViewingRecord>('GET', `/viewing-records/${id(recordId)}`),
 };
 
 async function fetched(address: string): Promise<Response> {
