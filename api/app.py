@@ -50,6 +50,7 @@ from bidwitness.api import (
     snapshots,
     system,
     thumbnails,
+    ticketed,
     timeline,
     tokens,
     users,
@@ -123,6 +124,7 @@ ROUTERS: tuple[APIRouter, ...] = (
 ROOT_ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     log.router,
+    ticketed.router,
     play.router,
     thumbnails.router,
 )

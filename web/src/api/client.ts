@@ -63,6 +63,7 @@ import type {
   Substitution,
   System,
   ThumbnailIndex,
+  Ticket,
   Timeline,
   TrailQuery,
   User,
@@ -355,6 +356,11 @@ export const api = {
     call<{ job_id: string; entries: number }>('POST', '/audit/reports', wish),
 
   newPlayback: (request: PlaybackRequest) => call<Playback>('POST', '/playbacks', request),
+
+  newTicket: (playbackId: string, minutes: number) =>
+    call<Ticket>('POST', `/playbacks/${id(playbackId)}/ticket`, { minutes }),
+  revokeTicket: (playbackId: string) =>
+    call<void>('POST', `/playbacks/${id(playbackId)}/ticket/revoke`),
 
   newMarker: (marker: NewMarker) => call<unknown>('POST', '/markers', marker),
   removeMarker: (markerId: string, reason?: string) =>

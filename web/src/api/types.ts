@@ -557,6 +557,13 @@ export interface Snapshot {
   provenance: object;
 }
 
+/** `path` stands before `{stream_id}/master.m3u8`. */
+export interface Ticket {
+  id: string;
+  path: string;
+  expires_us: Micros;
+}
+
 export interface NewSnapshot {
   playback_id: string;
   stream_id: string;
