@@ -210,8 +210,8 @@ def file_table(facts: ViewingFacts) -> tuple[Table, int]:
         Column("录像时间", "Footage", 38),
         Column("摄像机 · 运行-序号", "Camera, run-number", 38),
         Column("记录", "Record", 20),
-        Column("文件 SHA-256 / 记录树根", "File SHA-256 / root in the record", 62),
-        Column("结果", "Result", 30),
+        Column("文件 SHA-256 / 记录树根", "File SHA-256 / root in the record", 70),
+        Column("结果", "Result", 26),
     )
     names = {stream.stream: stream for stream in facts.streams}
     chosen = sorted(facts.files, key=lambda item: item.state == Reread.OK)[:MOST_FILES]
