@@ -23,11 +23,12 @@ from bidwitness.player.apart import FULL
 from bidwitness.player.clip import read_pieces, run_start_us
 from bidwitness.player.cutting import HOLE_US
 from bidwitness.player.film_plan import FilmPlan, Hole
-from bidwitness.player.film_text import SECOND, Cue, chapters, notice, subtitles
+from bidwitness.player.film_text import Cue, chapters, notice, subtitles
 from bidwitness.player.segments import SeenPiece
 from bidwitness.player.selection import Selected
 from bidwitness.player.slates import Silence, Slate, make_slate, silence_of
 from bidwitness.player.tables import Reader
+from bidwitness.player.wallclock import SECOND
 from bidwitness.storage.media.boxes import SampleFacts, read_init, read_samples
 from bidwitness.storage.media.entries import AvcSets, avc_sets, with_more_sets
 from bidwitness.words import Medium

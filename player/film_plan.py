@@ -101,11 +101,11 @@ def plan_film(
     whole = Interval(min(begin, wanted.start), max(end, wanted.end)) if stated else None
     whole = whole or Interval(begin, end)
     gaps = list(known)
-    holes = _holes(whole, shown, spans.get(leading, ()), gaps, leading)
+    holes = holes_of(whole, shown, spans.get(leading, ()), gaps, leading)
     silences: list[Hole] = []
     if leading != Medium.SOUND and Medium.SOUND in media:
         heard = [*_times(kept, Medium.SOUND), *(hole.interval for hole in holes)]
-        found = _holes(whole, union(heard), spans.get(Medium.SOUND, ()), gaps, Medium.SOUND)
+        found = holes_of(whole, union(heard), spans.get(Medium.SOUND, ()), gaps, Medium.SOUND)
         silences = [hole for hole in found if hole.cause is not None]
     runs: dict[str, int] = {}
     for part in kept:
@@ -144,7 +144,7 @@ def _times(parts: Iterable[Selected], medium: Medium) -> list[Interval]:
     return union(found, join_within=HOLE_US)
 
 
-def _holes(
+def holes_of(
     whole: Interval,
     held: Iterable[Interval],
     spans: Iterable[Interval],

@@ -2,16 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import pairwise
 
 from bidwitness.player.film_plan import FilmPlan, Hole
-from bidwitness.player.snapshot import CHINA
+from bidwitness.player.wallclock import CHAPTER_US, SECOND, wall
 from bidwitness.words import Medium
 
-SECOND = 1_000_000
-# A chapter begins at each of these of the wall clock, besides at each connection and gap.
-CHAPTER_US = 600 * SECOND
 # A gap shorter than this has no chapter of its own.
 LEAST_CHAPTER_US = SECOND
 
@@ -23,12 +19,6 @@ class Cue:
     from_us: int
     to_us: int
     text: str
-
-
-def wall(at_us: int) -> str:
-    """Write an instant as a clock in China shows it, to the second."""
-    at = datetime.fromtimestamp(at_us // SECOND, UTC).astimezone(CHINA)
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC+8"
 
 
 def hole_words(hole: Hole, leading: Medium = Medium.PICTURE) -> str:

@@ -77,6 +77,14 @@ def by_camera(streams: Sequence[StreamShare]) -> list[StreamShare]:
     )
 
 
+def without(streams: Iterable[StreamShare], filmed: Collection[str]) -> list[StreamShare]:
+    """Give one stream of each camera of which no stream was filmed. Pure."""
+    every = list(streams)
+    seen = {stream.view.camera_id for stream in every if stream.view.stream_id in filmed}
+    left = {s.view.camera_id: s for s in reversed(every) if s.view.camera_id not in seen}
+    return sorted(left.values(), key=lambda s: (s.view.room, s.view.camera))
+
+
 @dataclass(frozen=True)
 class Archive:
     """Where the footage of a copy is, and what the timeline says of it."""
@@ -94,7 +102,6 @@ class Archive:
         """
         tables = Tables(self.database, self.footage)
         spans = spans_of(share)
-        lanes = {lane.stream_id: lane for lane in self.timeline.lanes}
         found: dict[str, Reel] = {}
         for stream in streams:
             view = stream.view
@@ -104,12 +111,19 @@ class Archive:
             chosen = select_stream(*(self.database, tables, view.stream_id), share.window, allowed)
             if not any(part.pieces for part in chosen):
                 continue
-            lane = lanes.get(view.stream_id)
-            gaps = lane.gaps if lane is not None else ()
-            known = tuple(KnownGap(gap.interval, gap.cause, gap.medium) for gap in gaps)
+            known = self.known(view.stream_id)
             hers = {m: some for m, some in spans[view.stream_id].items() if m in allowed}
             found[view.camera_id] = Reel(stream, tuple(chosen), known, hers)
         return sorted(found.values(), key=lambda r: (r.stream.view.room, r.stream.view.camera))
+
+    def known(self, stream_id: str) -> tuple[KnownGap, ...]:
+        """Give the gaps of a stream as the timeline states them."""
+        return tuple(
+            KnownGap(gap.interval, gap.cause, gap.medium)
+            for lane in self.timeline.lanes
+            if lane.stream_id == stream_id
+            for gap in lane.gaps
+        )
 
     def plans(self, reel: Reel, *, stated: bool = False) -> list[FilmPlan]:
         """Plan the films of one camera, one after another: the next begins where settings change.
@@ -232,6 +246,10 @@ class ConvenienceFilms:
             **who.as_facts(),
             "tool": {"bidwitness": __version__, "pyav": av.__version__},
             "files": self._films,
+            "without_footage": [
+                {"camera": stream.view.camera, "room": stream.view.room}
+                for stream in without(share.streams, [film["stream"] for film in self._films])
+            ],
         }
         files = [self.folder / film[kind] for film in self._films for kind in ("name", "subtitles")]
         tables = {CSV_FILE: as_csv(said), JSON_FILE: as_json(said)}

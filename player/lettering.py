@@ -4,7 +4,7 @@ from functools import cache
 
 from PIL import ImageFont
 
-from bidwitness.storage.evidence_report.sheet import FONT_FILE
+from bidwitness.storage.evidence_report.fonts import FONT_FILE
 
 
 @cache

@@ -20,10 +20,10 @@ from PIL import Image, ImageDraw
 from bidwitness.errors import DamageFound
 from bidwitness.player.apart import SAID_EVERY, obey, work_apart
 from bidwitness.player.burning import ENCODER, OPTIONS, make_stencil
-from bidwitness.player.film_text import CHAPTER_US, SECOND, wall
 from bidwitness.player.lettering import font
 from bidwitness.player.pictures import MAX_PIXELS
 from bidwitness.player.slates import draw_notice
+from bidwitness.player.wallclock import CHAPTER_US, SECOND, wall
 
 Plane = NDArray[np.uint8]
 MAX_TILES = 16

@@ -1,7 +1,7 @@
 """A copy that shows all cameras at once: one film, marked, with one sound or all of them mixed."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,14 @@ import av
 
 from bidwitness import __version__
 from bidwitness.errors import InvalidInput, NotFound
-from bidwitness.intervals import Interval
+from bidwitness.intervals import Interval, subtract
 from bidwitness.player.bundle import Made, pack, sources_of, workshop
 from bidwitness.player.burning import ENCODER, OPTIONS
 from bidwitness.player.export import Share, StreamShare
 from bidwitness.player.film import write_film
-from bidwitness.player.film_plan import FilmPlan
+from bidwitness.player.film_plan import FilmPlan, Hole, holes_of
 from bidwitness.player.film_text import notice
-from bidwitness.player.films import Archive, Reel, instants, spans_of
+from bidwitness.player.films import Archive, Reel, instants, spans_of, without
 from bidwitness.player.mosaic import (
     MAX_TILES,
     RATE,
@@ -112,7 +112,8 @@ class MosaicMaker:
         ``on_pictures`` and ``check`` raise.
         """
         archive = Archive(self.database, self.footage, self.timeline)
-        seen = archive.reels(share, tiled(share, self.sound), {Medium.PICTURE})
+        streams = tiled(share, self.sound)
+        seen = archive.reels(share, streams, {Medium.PICTURE})
         main = [s for s in share.streams if Medium.SOUND in s.permissions]
         main = [s for s in main if self.sound in (None, s.view.stream_id)]
         main.sort(key=lambda stream: stream.view.role != StreamRole.MAIN)
@@ -127,7 +128,11 @@ class MosaicMaker:
                 min(track.plans[0].whole.start for track in shown),
                 max(track.plans[-1].whole.end for track in shown),
             )
-            order = self._order(shown, sounds, whole)
+            dark = without(streams, [track.reel.stream.view.stream_id for track in shown])
+            tiles = [self._tile(track, whole) for track in shown]
+            tiles += [self._dark(archive, stream, share, whole) for stream in dark]
+            tiles.sort(key=lambda tile: tile.label)
+            order = self._order(tiles, sounds, whole)
             self.on_pictures(0, order.pictures)
             put_together(order, lambda done: self.on_pictures(done, order.pictures))
             return self._packed(share, order, [*shown, *sounds], target)
@@ -145,13 +150,24 @@ class MosaicMaker:
             films.append(Film(str(path), plan.whole.start))
         return _Track(reel, tuple(plans), tuple(films))
 
-    def _order(self, shown: list[_Track], sounds: list[_Track], whole: Interval) -> MosaicOrder:
-        tiles = []
-        for track in shown:
-            view = track.reel.stream.view
-            holes = [hole for plan in track.plans for hole in plan.holes]
-            absences = [Absence(h.interval.start, h.interval.end, notice(h)) for h in holes]
-            tiles.append(Tile(f"{view.room} {view.camera}", track.films, tuple(absences)))
+    def _tile(self, track: _Track, whole: Interval) -> Tile:
+        holes = [hole for plan in track.plans for hole in plan.holes]
+        # Of one camera the copy may hold less time than of another.
+        outside = subtract([whole], [plan.whole for plan in track.plans])
+        holes += [Hole(interval, None) for interval in outside]
+        return Tile(_label(track.reel.stream), track.films, _absences(holes))
+
+    def _dark(self, archive: Archive, stream: StreamShare, share: Share, whole: Interval) -> Tile:
+        """Give the tile of a camera of which there is nothing: it says so, and why."""
+        spans = spans_of(share)[stream.view.stream_id][Medium.PICTURE]
+        known = archive.known(stream.view.stream_id)
+        return Tile(
+            _label(stream), (), _absences(holes_of(whole, (), spans, known, Medium.PICTURE))
+        )
+
+    def _order(
+        self, tiles: Sequence[Tile], sounds: Sequence[_Track], whole: Interval
+    ) -> MosaicOrder:
         heard = tuple(track.films for track in sounds if track.films)
         return MosaicOrder(
             *(str(self.folder / FILM), whole.start, whole.end, tuple(tiles), heard),
@@ -186,6 +202,14 @@ class MosaicMaker:
         said = TimelineFile(who.session, who.at_us, narrowed(self.timeline, spans_of(share)))
         tables = {CSV_FILE: as_csv(said), JSON_FILE: as_json(said)}
         return pack(target, [film], (RECORD, record), _WORDS, tables)
+
+
+def _label(stream: StreamShare) -> str:
+    return f"{stream.view.room} {stream.view.camera}"
+
+
+def _absences(holes: Sequence[Hole]) -> tuple[Absence, ...]:
+    return tuple(Absence(h.interval.start, h.interval.end, notice(h)) for h in holes)
 
 
 def _facts(track: _Track) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from support.viewing import SECOND
 
 from bidwitness.errors import Conflict, StorageFull
 from bidwitness.player import film as film_module
-from bidwitness.player.film_text import wall
+from bidwitness.player.wallclock import wall
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import Gap
 from bidwitness.words import GapCause, Medium
