@@ -94,7 +94,10 @@ class Archive:
     timeline: Timeline
 
     def reels(
-        self, share: Share, streams: Iterable[StreamShare], media: Collection[Medium] = Medium
+        self,
+        share: Share,
+        streams: Iterable[StreamShare],
+        media: Collection[Medium] = tuple(Medium),
     ) -> list[Reel]:
         """Give one stream of each camera: the first of these with footage that may be had.
 
