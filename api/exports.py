@@ -10,14 +10,15 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness.api.deps import CurrentUser, Me, Parts, ThePartsOf, still_signed_in
 from bidwitness.api.openapi import gives
 from bidwitness.api.schemas import Answer, Body, IdPath, IdText, Reason, Us
-from bidwitness.errors import Conflict, Forbidden, NotFound
+from bidwitness.errors import Conflict, Forbidden, NotFound, TooMany
 from bidwitness.player.export import ExportWish, Share, export_path, share_of, still_covers
+from bidwitness.player.mosaics import tiled
 from bidwitness.player.playbacks import MAX_STREAMS
 from bidwitness.player.tasks import EXPORT, wish_of
 from bidwitness.player.watermarked import filmed
@@ -35,6 +36,9 @@ PIECE = 1 << 20
 LISTED, LOOKED_AT = 50, 500
 # A package takes minutes to fetch: whether it may still be had is asked as often as of live.
 RECHECK_US = 3_000_000
+# So many copies of one person, and of all, may be unfinished.
+MAX_OWN, MAX_WAITING = 10, 100
+QUEUE_AGAIN_S = 60
 
 
 class ExportBody(Body):
@@ -47,6 +51,8 @@ class ExportBody(Body):
     reason: Reason
     # Not named: what leaves the centre is watermarked, the rest is a package.
     form: CopyForm | None = None
+    # Of a mosaic: the stream whose sound alone is heard. Not named: all of it, mixed.
+    sound: IdText | None = None
 
 
 class ExportAnswer(Answer):
@@ -92,7 +98,7 @@ def exports(session_id: Annotated[IdText, Query()], user: Me, parts: ThePartsOf)
 
 @router.post("", status_code=202)
 def new_export(body: ExportBody, user: Me, parts: ThePartsOf) -> ExportAnswer:
-    """Ask for the evidence package of a session, or of a part of it."""
+    """Ask for a copy of a session, or of a part of it: its evidence package, or films."""
     wish = ExportWish(
         session_id=body.session_id,
         reason=body.reason,
@@ -101,6 +107,7 @@ def new_export(body: ExportBody, user: Me, parts: ThePartsOf) -> ExportAnswer:
         stream_ids=tuple(dict.fromkeys(body.stream_ids)),
         media=tuple(dict.fromkeys(body.media)),
         grant_id=body.grant_id,
+        sound=body.sound,
     )
     now = parts.clock.utc_us()
     with _audited(parts, user, "export.request", wish), parts.database.read() as orm:
@@ -108,6 +115,8 @@ def new_export(body: ExportBody, user: Me, parts: ThePartsOf) -> ExportAnswer:
         wish = replace(wish, form=body.form or _usual_form(orm, user, share))
     if wish.form is CopyForm.WATERMARKED:
         filmed(share)
+    if wish.form is CopyForm.MOSAIC:
+        tiled(share, wish.sound)
     payload = {
         **body.model_dump(mode="json", by_alias=False),
         "form": wish.form.value,
@@ -115,6 +124,7 @@ def new_export(body: ExportBody, user: Me, parts: ThePartsOf) -> ExportAnswer:
         "address": user.address,
     }
     with parts.database.write() as orm:
+        _check_queue(orm, user)
         job = enqueue(orm, EXPORT, payload, by=user.username, now_us=now)
         leave_audit_entry(
             orm,
@@ -133,6 +143,23 @@ def new_export(body: ExportBody, user: Me, parts: ThePartsOf) -> ExportAnswer:
         answer = _answer(job, None)
     parts.hints.tell(answer.id)
     return answer
+
+
+def _check_queue(orm: Orm, user: CurrentUser) -> None:
+    """Raise ``TooMany`` while too many copies wait or are made."""
+    unfinished = (JobState.QUEUED, JobState.RUNNING)
+    waiting = select(func.count()).where(Job.kind == EXPORT, Job.state.in_(unfinished))
+    own = orm.scalar(waiting.where(Job.created_by == user.username)) or 0
+    if own >= MAX_OWN:
+        raise TooMany(
+            f"{own} copies of yours are not done yet: wait for one, or stop one.",
+            retry_after_s=QUEUE_AGAIN_S,
+        )
+    if (orm.scalar(waiting) or 0) >= MAX_WAITING:
+        raise TooMany(
+            "Too many copies are waiting to be made. Ask again later.",
+            retry_after_s=QUEUE_AGAIN_S,
+        )
 
 
 def _usual_form(orm: Orm, user: CurrentUser, share: Share) -> CopyForm:

@@ -97,7 +97,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "read about sessions",
         _READERS,
-        "timeline.timeline events.events markers.markers"
+        "timeline.timeline timeline.timeline_csv timeline.timeline_json"
+        " events.events markers.markers"
         " evidence_reports.reports evidence_reports.document",
     ),
     Rule("know the sessions", _READERS | {_R.SERVICE}, "sessions.sessions sessions.one"),

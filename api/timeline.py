@@ -1,13 +1,24 @@
 """The timeline of a session: what was due, recorded, missing, and what happened when."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import Field
 
-from bidwitness.api.deps import Me, TheClock, TheDatabase, TheSettings
+from bidwitness.api.deps import (
+    CurrentUser,
+    Me,
+    Parts,
+    TheClock,
+    TheDatabase,
+    ThePartsOf,
+    TheSettings,
+)
+from bidwitness.api.openapi import gives
 from bidwitness.api.schemas import Answer, IdPath
 from bidwitness.api.seeing import check_may_read_about
 from bidwitness.intervals import Interval
 from bidwitness.player.timeline import MILLION, Lane, Note, Timeline, session_timeline
+from bidwitness.player.timeline_files import TimelineFile, as_csv, as_json
+from bidwitness.storage.index.audit import leave_audit_entry
 from bidwitness.words import GapCause, MarkerAudience, Medium, StreamRole
 
 router = APIRouter(prefix="/sessions", tags=["sessions"])
@@ -74,6 +85,41 @@ def timeline(
         check_may_read_about(orm, user, session_id, now)
         found = session_timeline(orm, settings, session_id, now, user.roles, user.username)
     return _answer(found)
+
+
+@router.get("/{session_id}/timeline/csv", response_class=Response, responses=gives("text/csv"))
+def timeline_csv(session_id: IdPath, user: Me, parts: ThePartsOf) -> Response:
+    """The timeline as a CSV file for spreadsheets; audited, for it leaves the system."""
+    data = as_csv(_file(parts, user, session_id, "csv"))
+    return _download(data, "text/csv; charset=utf-8", f"timeline-{session_id}.csv")
+
+
+@router.get(
+    "/{session_id}/timeline/json", response_class=Response, responses=gives("application/json")
+)
+def timeline_json(session_id: IdPath, user: Me, parts: ThePartsOf) -> Response:
+    """The timeline as a JSON file, with its times in words too; audited like the CSV."""
+    data = as_json(_file(parts, user, session_id, "json"))
+    return _download(data, "application/json", f"timeline-{session_id}.json")
+
+
+def _file(parts: Parts, user: CurrentUser, session_id: str, form: str) -> TimelineFile:
+    now = parts.clock.utc_us()
+    with parts.database.read() as orm:
+        check_may_read_about(orm, user, session_id, now)
+        found = session_timeline(orm, parts.settings, session_id, now, user.roles, user.username)
+    with parts.database.write() as orm:
+        subject, facts = f"session:{session_id}", {"form": form}
+        leave_audit_entry(orm, user.who, "timeline.fetch", subject, now, facts=facts)
+    return TimelineFile(session_id, now, found)
+
+
+def _download(data: bytes, media_type: str, name: str) -> Response:
+    return Response(
+        data,
+        media_type=media_type,
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
 
 
 def _answer(found: Timeline) -> TimelineAnswer:

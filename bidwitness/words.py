@@ -169,10 +169,14 @@ class MarkerAudience(Word):
 
 
 class CopyForm(Word):
-    """What is handed out: the recorded bytes with their proof, or films that say whose they are."""
+    """What is handed out: the recorded bytes with their proof, films that say whose they are, films
+    for any player, or one film of all cameras.
+    """
 
     PACKAGE = "package", "证据包"
     WATERMARKED = "watermarked", "水印复制件"
+    FILMS = "films", "便捷视频"
+    MOSAIC = "mosaic", "多画面视频"
 
 
 class GrantKind(Word):

@@ -5,14 +5,9 @@ of full-size video crash on what nobody foresaw, and a worker must not go with t
 ``python -m bidwitness.player.burning`` reads one line of JSON and says how many pictures are done.
 """
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from functools import cache
-from pathlib import Path
 
 import av
 import cv2
@@ -21,19 +16,18 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from bidwitness.errors import DamageFound
+from bidwitness.player.apart import SAID_EVERY, obey, work_apart
+from bidwitness.player.lettering import font
 from bidwitness.player.pictures import MAX_PIXELS
-from bidwitness.storage.evidence_report.sheet import FONT_FILE
 
 ENCODER = "libx264"
 # Without pictures that are shown before ones they were coded after: none moves in time.
 OPTIONS = {"preset": "veryfast", "crf": "23", "bf": "0"}
 # Faint enough to read a score sheet through, strong enough to survive a photograph.
 STRENGTH = 56
-SAID_EVERY = 50
-FAILED = 3
 _INK, _EDGE = 235, 16
 
 Plane = NDArray[np.uint8]
@@ -52,33 +46,10 @@ class BurnOrder:
 def burn_in(order: BurnOrder, on_pictures: Callable[[int], None]) -> None:
     """Write a marked film beside its source; tell now and then how many pictures are done.
 
-    Raises ``DamageFound`` if the film cannot be decoded, and whatever ``on_pictures`` raises: the
-    work ends with that.
+    Raises ``DamageFound`` if the film cannot be decoded, ``StorageFull``, and whatever
+    ``on_pictures`` raises: the work ends with that.
     """
-    child = subprocess.Popen(
-        [sys.executable, "-m", "bidwitness.player.burning"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert child.stdin is not None and child.stdout is not None
-    why, said_all = "the decoder died of it", False
-    with child:
-        try:
-            child.stdin.write(json.dumps(asdict(order)))
-            child.stdin.close()
-            for line in child.stdout:
-                if line.strip().isdigit():
-                    on_pictures(int(line))
-                else:
-                    why = line.strip()
-            said_all = True
-        finally:
-            if not said_all:
-                child.kill()
-    if child.returncode != 0:
-        raise DamageFound(f"The footage cannot be decoded: {why}.")
+    work_apart("bidwitness.player.burning", asdict(order), on_pictures)
 
 
 @dataclass(frozen=True)
@@ -135,48 +106,40 @@ def make_stencil(width: int, height: int, mark: str, caption: tuple[str, ...]) -
     )
 
 
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(str(FONT_FILE), size)
-
-
 def _repeated(width: int, height: int, mark: str) -> tuple[Plane, Plane]:
     """Draw a text over and over; give its letters and their dark edges, as masks."""
     size = max(8, height // 30)
     masks = [Image.new("L", (width, height)) for _ in range(2)]
-    length = max(1, round(_font(size).getlength(mark)))
+    length = max(1, round(font(size).getlength(mark)))
     for row, y in enumerate(range(size * 2, height, size * 6)):
         shift = (row % 2) * (length // 2)
         for x in range(-shift, width, length + size * 3):
             for mask, stroke in zip(masks, (0, max(1, size // 12)), strict=True):
                 pen = ImageDraw.Draw(mask)
-                pen.text((x, y), mark, 255, _font(size), stroke_width=stroke)
+                pen.text((x, y), mark, 255, font(size), stroke_width=stroke)
     return np.asarray(masks[0], np.uint8), np.asarray(masks[1], np.uint8)
 
 
 def _captioned(width: int, caption: tuple[str, ...]) -> Plane:
     """Draw lines of text, white on black, as wide as the picture and an even number of rows."""
-    longest = max((_font(20).getlength(line) for line in caption), default=1.0)
+    longest = max((font(20).getlength(line) for line in caption), default=1.0)
     size = max(4, min(20, int(20 * (width - 16) / max(longest, 1.0))))
     line = size + max(2, size // 3)
     rows = len(caption) * line + 8
     band = Image.new("L", (width, rows + rows % 2), _EDGE)
     pen = ImageDraw.Draw(band)
     for place, text in enumerate(caption):
-        pen.text((8, 4 + place * line), text, _INK, _font(size))
+        pen.text((8, 4 + place * line), text, _INK, font(size))
     return np.asarray(band, np.uint8)
 
 
 def draw(order: BurnOrder, on_pictures: Callable[[int], None]) -> int:
     """Mark a film in this process; give how many pictures it has. Raises ``DamageFound``."""
-    try:
-        with (
-            av.open(order.source) as source,
-            av.open(order.target, "w", format="mp4", options={"movflags": "faststart"}) as out,
-        ):
-            return _Burner(order, source, out).run(on_pictures)
-    except (av.FFmpegError, IndexError) as error:
-        raise DamageFound(str(error)) from None
+    with (
+        av.open(order.source) as source,
+        av.open(order.target, "w", format="mp4", options={"movflags": "faststart"}) as out,
+    ):
+        return _Burner(order, source, out).run(on_pictures)
 
 
 class _Burner:
@@ -235,20 +198,7 @@ class _Burner:
 
 def main() -> None:
     """Do one order from standard input; exit 3 with a sentence if the footage is at fault."""
-    av.logging.set_level(None)
-    given = json.loads(sys.stdin.read())
-    order = BurnOrder(**{**given, "caption": tuple(given["caption"])})
-
-    def say(done: int) -> None:
-        sys.stdout.write(f"{done}\n")
-        sys.stdout.flush()
-
-    try:
-        say(draw(order, say))
-    except DamageFound as error:
-        Path(order.target).unlink(missing_ok=True)
-        sys.stdout.write(f"{error.detail}\n")
-        raise SystemExit(FAILED) from None
+    obey(lambda given, say: draw(BurnOrder(**{**given, "caption": tuple(given["caption"])}), say))
 
 
 if __name__ == "__main__":

@@ -111,14 +111,14 @@ def _write(
                 raise DamageFound("The camera's settings changed: ask for a shorter interval.")
             if part.held.run != run:
                 run = part.held.run
-                shift_us = _shift(part) - first
-            for piece, data in _pieces(footage, part):
+                shift_us = run_start_us(part) - first
+            for piece, data in read_pieces(footage, part):
                 count = _mux(out, tracks[read_fragment(data).track], data, shift_us)
                 _count(tally, piece, count)
     return tally
 
 
-def _shift(part: Selected) -> int:
+def run_start_us(part: Selected) -> int:
     """Give what to add to media time (µs) to get the wall clock, where a run begins."""
     main = part.table.timescales[0][0]
     at = next((f for f in part.table.fragments if f.track == main), part.table.fragments[0])
@@ -134,7 +134,7 @@ def _add_tracks(
     sample = init
     missing = set(wanted)
     for part in parts:
-        for piece, data in _pieces(footage, part):
+        for piece, data in read_pieces(footage, part):
             if piece.medium in missing:
                 missing.discard(piece.medium)
                 sample += data
@@ -150,7 +150,7 @@ def _add_tracks(
     return tracks
 
 
-def _pieces(footage: Reader, part: Selected) -> Iterator[tuple[SeenPiece, bytes]]:
+def read_pieces(footage: Reader, part: Selected) -> Iterator[tuple[SeenPiece, bytes]]:
     """Give the bytes of each piece, read in long strides."""
     for group in _groups(part.pieces):
         start = group[0].fragment.offset

@@ -56,6 +56,8 @@ class ExportWish:
     media: tuple[Medium, ...] = ALL_MEDIA
     grant_id: str | None = None
     form: CopyForm = CopyForm.PACKAGE
+    # Of a mosaic: the stream whose sound alone is heard; none: all that may be, mixed.
+    sound: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session as Orm
 
 from bidwitness.claims import FOREVER
-from bidwitness.errors import NotFound, StorageFull
+from bidwitness.errors import BidWitnessError, NotFound, StorageFull
 from bidwitness.intervals import Interval
+from bidwitness.player.copying import Watch
 from bidwitness.player.export import (
     ExportWish,
     PackageSources,
@@ -19,6 +20,8 @@ from bidwitness.player.export import (
     package_info,
     share_of,
 )
+from bidwitness.player.films import ConvenienceFilms
+from bidwitness.player.mosaics import MosaicMaker
 from bidwitness.player.thumbnails import (
     PER_SHEET,
     SheetMaker,
@@ -27,8 +30,9 @@ from bidwitness.player.thumbnails import (
     step_us,
     write_sheet,
 )
+from bidwitness.player.timeline import session_timeline
 from bidwitness.player.watermarked import FilmMaker, Recipient
-from bidwitness.storage.derivatives import THUMBNAILS, VIEWING_RECORD, WATERMARKED
+from bidwitness.storage.derivatives import THUMBNAILS, VIEWING_RECORD
 from bidwitness.storage.evidence.canonical import JsonValue
 from bidwitness.storage.evidence.package import write_package
 from bidwitness.storage.footage import open_footage
@@ -42,7 +46,6 @@ from bidwitness.words import CopyForm, Medium
 EXPORT = "export"
 # A package is to be fetched soon: it is a copy outside of everything that guards the footage.
 EXPIRY_US = 7 * 86_400_000_000
-PROGRESS_BYTES = 32 * 1024 * 1024
 
 
 @job_kind(EXPORT)
@@ -56,9 +59,10 @@ def export(run: JobRun) -> Mapping[str, object]:
         info = package_info(orm, run.settings, wish, now)
     target = export_path(run.settings, run.id)
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if wish.form is CopyForm.WATERMARKED:
-        return _watermarked(run, wish, share, target, now)
+    if wish.form is not CopyForm.PACKAGE:
+        return _films(run, wish, share, target, now)
     sources = PackageSources(run.database, open_footage(run.settings, run.clock))
+    watch = Watch(run, wish, share)
     package = write_package(
         target,
         info,
@@ -66,9 +70,9 @@ def export(run: JobRun) -> Mapping[str, object]:
         streams=sources.streams(wish.session_id, share),
         log_files=sources.log_files(run.settings, wish.session_id, share),
         reports=sources.reports(run.settings, wish, share),
-        on_bytes=_Progress(run, sources.size_of(wish.session_id, share)),
+        on_bytes=watch.counting(sources.size_of(wish.session_id, share)),
     )
-    run.check()
+    _still_hers(watch, package.path)
     names = tuple(f"{s.view.room} {s.view.camera} {s.view.role.zh}" for s in share.streams)
     kept = Kept(wish, share, package.path, package.sha256, names, {"package": "bagit-1"})
     with run.database.write() as orm:
@@ -81,28 +85,39 @@ def export(run: JobRun) -> Mapping[str, object]:
         }
 
 
-def _watermarked(
+def _films(
     run: JobRun, wish: ExportWish, share: Share, target: Path, now: int
 ) -> Mapping[str, object]:
-    """Write the films that say whose they are, with what they were made from."""
+    """Write films in the form that is wished for, with what they were made from."""
     user_id = str(run.payload["user_id"])
     with run.database.read() as orm:
         user = orm.get_one(User, user_id)
+        person = person_of(orm, user_id, now)
         recipient = Recipient(
             id=run.id,
             name=user.name,
             username=user.username,
-            department=person_of(orm, user_id, now).department,
+            department=person.department,
             address=str(run.payload.get("address") or ""),
             at_us=now,
             session=wish.session_id,
             grants=share.grants,
             reason=wish.reason,
         )
+        timeline = session_timeline(
+            orm, run.settings, wish.session_id, now, person.roles, user.username
+        )
     footage = open_footage(run.settings, run.clock)
-    folder = target.with_suffix(".work")
-    made = FilmMaker(run.database, footage, folder, recipient, run.progress).make(share, target)
-    run.check()
+    watch = Watch(run, wish, share)
+    place = (run.database, footage, target.with_suffix(".work"), recipient)
+    if wish.form is CopyForm.WATERMARKED:
+        made = FilmMaker(*place, watch.progress).make(share, target)
+    elif wish.form is CopyForm.MOSAIC:
+        mosaic = MosaicMaker(*place, timeline, wish.sound, watch.progress, watch.glance)
+        made = mosaic.make(share, target)
+    else:
+        made = ConvenienceFilms(*place, timeline, watch.seldom).make(share, target)
+    _still_hers(watch, made.path)
     films = made.record["files"]
     names = tuple(f"{film['room']} {film['camera']} {film['role'].zh}" for film in films)
     kept = Kept(wish, share, made.path, made.sha256, names, {"record": made.record})
@@ -114,6 +129,15 @@ def _watermarked(
             "sha256": derivative.sha256,
             "files": len(made.record["files"]),
         }
+
+
+def _still_hers(watch: Watch, path: Path) -> None:
+    """Let a finished copy go if it may not be kept; raise as the watch does."""
+    try:
+        watch.check()
+    except BidWitnessError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 @job_kind(THUMBNAILS)
@@ -176,21 +200,8 @@ def wish_of(payload: Mapping[str, Any]) -> ExportWish:
         media=tuple(Medium(medium) for medium in payload["media"]),
         grant_id=payload["grant_id"],
         form=CopyForm(payload.get("form", CopyForm.PACKAGE)),
+        sound=payload.get("sound"),
     )
-
-
-class _Progress:
-    """Says now and then how many bytes have been written, and hears of a cancelled job."""
-
-    def __init__(self, run: JobRun, total: int) -> None:
-        self._run, self._total = run, total
-        self._done = self._said = 0
-
-    def __call__(self, count: int) -> None:
-        self._done += count
-        if self._done - self._said >= PROGRESS_BYTES:
-            self._said = self._done
-            self._run.progress(min(self._done, self._total), self._total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +231,8 @@ def _keep(orm: Orm, run: JobRun, user_id: str, kept: Kept, now: int) -> Derivati
     present = orm.scalars(select(Derivative).where(Derivative.job_id == run.id)).first()
     derivative = present or Derivative(job_id=run.id, made_us=now, made_by=run.by)
     spans = {stream.view.stream_id: stream.spans() for stream in share.streams}
-    marked = wish.form is CopyForm.WATERMARKED
-    derivative.kind = WATERMARKED if marked else EXPORT
+    packaged = wish.form is CopyForm.PACKAGE
+    derivative.kind = EXPORT if packaged else str(wish.form)
     derivative.session_id = wish.session_id
     derivative.from_us, derivative.to_us = share.window.start, share.window.end
     derivative.recipe = {**kept.recipe, "spans": spans}
@@ -236,7 +247,7 @@ def _keep(orm: Orm, run: JobRun, user_id: str, kept: Kept, now: int) -> Derivati
     orm.flush()
     user = orm.get_one(User, user_id)
     content = ", ".join(kept.names)
-    content = f"{wish.form.zh} {run.id}: {content}" if marked else content
+    content = content if packaged else f"{wish.form.zh} {run.id}: {content}"
     for grant_id in share.grants:
         enter_copy(
             orm,

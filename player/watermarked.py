@@ -4,11 +4,7 @@ Such a film is a derivative and says so. What was recorded, and packages of it, 
 """
 
 import hashlib
-import json
-import shutil
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +12,8 @@ from typing import Any
 import av
 
 from bidwitness import __version__
-from bidwitness.errors import InvalidInput, NotFound, StorageFull
+from bidwitness.errors import InvalidInput, NotFound
+from bidwitness.player.bundle import Made, pack, sources_of, workshop
 from bidwitness.player.burning import ENCODER, OPTIONS, BurnOrder, burn_in
 from bidwitness.player.clip import ClipReport, write_clip
 from bidwitness.player.export import Share, StreamShare
@@ -30,7 +27,6 @@ from bidwitness.words import Medium, StreamRole
 SCHEMA = "bidwitness.watermarked/1"
 KIND = "derivative: decoded, watermarked, encoded as H.264; sound as recorded"
 RECORD = "watermark.json"
-README = "README.txt"
 _WORDS = """水印复制件。画面经解码、加注水印并重新编码，声音未改动；不是原始录像，也不能代替证据包。
 来源、摘要、制作人和工具见 watermark.json。
 Watermarked copies. Pictures were decoded, marked and encoded again; sound is as it was recorded.
@@ -53,6 +49,20 @@ class Recipient:
     grants: tuple[str, ...]
     reason: str
 
+    def as_facts(self) -> dict[str, Any]:
+        """Give what the record of a copy says of its making."""
+        return {
+            "made_at": iso(self.at_us),
+            "made_for": {
+                "name": self.name,
+                "username": self.username,
+                "department": self.department,
+                "address": self.address,
+            },
+            "reason": self.reason,
+            "grants": list(self.grants),
+        }
+
     @property
     def mark(self) -> str:
         """What is repeated over the picture."""
@@ -69,15 +79,6 @@ class Recipient:
             f"水印复制件 {self.id}   调阅登记 {grants}   场次 {self.session}   {label}",
             "   ".join(who),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What was written, and what is kept of how."""
-
-    path: Path
-    sha256: str
-    record: dict[str, Any]
 
 
 def filmed(share: Share) -> list[StreamShare]:
@@ -121,7 +122,7 @@ class FilmMaker:
         Raises ``NotFound`` and ``DamageFound`` as clips do, ``StorageFull``, and whatever
         ``on_pictures`` raises.
         """
-        with _workshop(self.folder):
+        with workshop(self.folder):
             plain = list(self._plain(share))
             if not plain:
                 raise NotFound("Nothing of this was recorded with a picture.")
@@ -176,7 +177,7 @@ class FilmMaker:
                 "media": sorted(str(medium) for medium in plain.stream.permissions),
                 "made_from": {
                     "copied_sha256": clip.sha256,
-                    "segments": _sources(plain.chosen),
+                    "segments": sources_of(plain.chosen),
                 },
             }
         )
@@ -190,15 +191,7 @@ class FilmMaker:
             "session": who.session,
             "from": iso(share.window.start),
             "to": iso(share.window.end),
-            "made_at": iso(who.at_us),
-            "made_for": {
-                "name": who.name,
-                "username": who.username,
-                "department": who.department,
-                "address": who.address,
-            },
-            "reason": who.reason,
-            "grants": list(who.grants),
+            **who.as_facts(),
             "mark": who.mark,
             "tool": {
                 "bidwitness": __version__,
@@ -208,44 +201,5 @@ class FilmMaker:
             },
             "files": self._films,
         }
-        partial = target.with_name(target.name + ".part")
-        try:
-            with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as bag:
-                for film in self._films:
-                    bag.write(self.folder / film["name"], film["name"])
-                bag.writestr(RECORD, json.dumps(record, ensure_ascii=False, indent=1))
-                bag.writestr(README, _WORDS)
-            with partial.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            partial.rename(target)
-        except OSError as error:
-            raise StorageFull(f"The copy cannot be written: {error.strerror}.") from error
-        finally:
-            partial.unlink(missing_ok=True)
-        return Made(target, digest, record)
-
-
-def _sources(chosen: Sequence[Selected]) -> list[dict[str, Any]]:
-    """Name the stored files that a film was made from, with their digests, and how much of each."""
-    return [
-        {
-            "run": part.held.run,
-            "run_seq": part.held.run_seq,
-            "sha256": part.row.sha256.hex(),
-            "fragments": len(part.pieces),
-            "of": len(part.table.fragments),
-        }
-        for part in chosen
-        if part.pieces
-    ]
-
-
-@contextmanager
-def _workshop(folder: Path) -> Iterator[None]:
-    """Give an empty folder, and take it away in the end; one that was left by a kill as well."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
-    try:
-        yield
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        files = [self.folder / film["name"] for film in self._films]
+        return pack(target, files, (RECORD, record), _WORDS)

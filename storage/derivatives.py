@@ -13,7 +13,6 @@ from bidwitness.words import JobState
 
 THUMBNAILS = "thumbnails"
 SNAPSHOT = "snapshot"
-WATERMARKED = "watermarked"
 EVIDENCE_REPORT = "evidence_report"
 AUDIT_REPORT = "audit_report"
 VIEWING_RECORD = "viewing_record"

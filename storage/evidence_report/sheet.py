@@ -4,16 +4,15 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from xml.sax.saxutils import escape
 
 import segno
 from fpdf import FPDF
 from fpdf.enums import AssociatedFileRelationship, DocumentCompliance, TextMode
 
+from bidwitness.storage.evidence_report.fonts import FONT_FILE
 from bidwitness.storage.evidence_report.wording import typeset
 
-FONT_FILE = Path(__file__).parent / "font" / "NotoSansSC-subset.otf"
 FONT = "noto"
 BODY, SMALL, TINY = 9.0, 7.4, 6.6
 LINE, SMALL_LINE = 4.6, 3.7

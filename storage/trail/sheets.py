@@ -34,9 +34,9 @@ def harmless(text: str) -> str:
 
 def csv_of(batches: Iterable[Sequence[AuditEntry]]) -> Iterator[bytes]:
     """Give CSV (RFC 4180, UTF-8 with a mark) of entries, batch by batch."""
-    yield BOM.encode() + _lines([HEAD])
+    yield BOM.encode() + lines_of([HEAD])
     for rows in batches:
-        yield _lines([_cells(row) for row in rows])
+        yield lines_of([_cells(row) for row in rows])
 
 
 def _cells(row: AuditEntry) -> tuple[str, ...]:
@@ -55,7 +55,8 @@ def _cells(row: AuditEntry) -> tuple[str, ...]:
     )
 
 
-def _lines(rows: Iterable[Sequence[str]]) -> bytes:
+def lines_of(rows: Iterable[Sequence[str]]) -> bytes:
+    """Give rows as CSV in UTF-8, every cell quoted and harmless."""
     out = io.StringIO()
     writer = csv.writer(out, quoting=csv.QUOTE_ALL)
     writer.writerows([harmless(cell) for cell in row] for row in rows)

@@ -1,5 +1,6 @@
 """A film with a watermark: every picture at its time, its sound untouched, both together."""
 
+import resource
 import time
 from fractions import Fraction
 from itertools import pairwise
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from support.stored import Decoded, decode, ffmpeg_words
 
-from bidwitness.errors import Conflict, DamageFound
+from bidwitness.errors import Conflict, DamageFound, StorageFull
 from bidwitness.player.burning import BurnOrder, burn_in, make_stencil
 from bidwitness.simulator.bars import draw_bars, read_bars
 from bidwitness.simulator.signals import draw_flash, find_beeps, is_flash, make_sound
@@ -132,6 +133,19 @@ def test_what_is_no_film_is_said_to_be_none(tmp_path: Path) -> None:
     source.write_bytes(b"no film" * 1000)
     with pytest.raises(DamageFound, match="cannot be decoded"):
         burned(source)
+    assert [path.name for path in tmp_path.iterdir()] == ["plain.mp4"]
+
+
+def test_a_full_disk_is_said_to_be_full(tmp_path: Path) -> None:
+    source = a_film(tmp_path / "plain.mp4")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # What the child writes ends there as it would on a full disk.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(StorageFull):
+            burned(source)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [path.name for path in tmp_path.iterdir()] == ["plain.mp4"]
 
 

@@ -29,10 +29,11 @@ WORDS = {
         "停止",
         "已停止",
         "已完成",
+        "重新制作",
     ),
     "en": (
         *("Copies", "none yet", "Ask for a copy", "Watermarked films", "Reason", "Make it"),
-        *("Stop", "Stopped", "Ready"),
+        *("Stop", "Stopped", "Ready", "Make it again"),
     ),
 }
 
@@ -42,7 +43,7 @@ def test_a_copy_is_asked_for_stopped_and_downloaded(
     chromium: Browser, sqlite_index: Database, tmp_path: Path, language: str
 ) -> None:
     clock = FakeClock()
-    heading, none, ask, films, reason, make, stop, stopped, ready = WORDS[language]
+    heading, none, ask, films, reason, make, stop, stopped, ready, again = WORDS[language]
     with running_api(sqlite_index, tmp_path, clock=clock) as api:
         sealed = sealed_session(api, clock)
         sealed.grant("auditor", list(Medium), [Action.REPLAY, Action.COPY])
@@ -76,6 +77,11 @@ def test_a_copy_is_asked_for_stopped_and_downloaded(
                 assert list(worker.map(sealed.run, jobs)) == [JobState.DONE]
             expect(card.get_by_role("status").first).to_have_text(ready)
             assert violations(page) == []
+            with page.expect_download() as loading:
+                card.get_by_role("link", name="CSV").click()
+            assert loading.value.path().read_bytes().startswith(b"\xef\xbb\xbf")
+            card.get_by_role("button", name=again).click()
+            expect(card.get_by_role("status").last).not_to_have_text(stopped)
             with page.expect_download() as loading:
                 card.get_by_role("link").first.click()
             with zipfile.ZipFile(loading.value.path()) as bag:

@@ -258,6 +258,7 @@ export const api = {
     ),
   newCopy: (copy: NewCopy) => call<Copy>('POST', '/exports', copy),
   cancelJob: (jobId: string) => call<unknown>('POST', `/jobs/${id(jobId)}/cancel`, {}),
+  retryJob: (jobId: string) => call<unknown>('POST', `/jobs/${id(jobId)}/retry`, {}),
   claim: (sessionId: string, claim: NewClaim) =>
     call<unknown>('POST', `/sessions/${id(sessionId)}/claims`, claim),
 
@@ -395,6 +396,11 @@ export type SessionAct =
 /** Where the exact list of what would be destroyed of a session is given. */
 export function disposalListUrl(sessionId: string): string {
   return `${BASE}/disposals/lists/${id(sessionId)}`;
+}
+
+/** Where the timeline of a session is given as a file. */
+export function timelineFile(sessionId: string, form: 'csv' | 'json'): string {
+  return `${BASE}/sessions/${id(sessionId)}/timeline/${form}`;
 }
 
 /** Where the register comes as a table. */

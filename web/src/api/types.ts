@@ -405,7 +405,7 @@ export interface VerifyReport {
 
 /** A signed report of a sealed session; `root` is the digest of the session's record `record`. */
 export type JobState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
-export type CopyForm = 'package' | 'watermarked';
+export type CopyForm = 'package' | 'watermarked' | 'films' | 'mosaic';
 
 export interface NewCopy {
   session_id: string;

@@ -1059,10 +1059,19 @@ export const en: Dictionary = {
     title: 'Copies',
     ask: 'Ask for a copy',
     form: 'What to make',
-    forms: { package: 'Evidence package', watermarked: 'Watermarked films' },
+    forms: {
+      package: 'Evidence package',
+      watermarked: 'Watermarked films',
+      films: 'Convenience films',
+      mosaic: 'Mosaic of all cameras',
+    },
     hints: {
       package: 'The recorded bytes with their proof, which anybody can verify.',
       watermarked: 'A film of each camera with your name, address and the time burned in.',
+      films:
+        'An ordinary MP4 of each camera, copied as recorded, with chapters and the time as subtitles. No watermark, no evidence.',
+      mosaic:
+        'All cameras, 16 at most, in one film with a watermark, a clock and their sound mixed.',
     },
     submit: 'Make it',
     none: 'You have asked for none yet.',
@@ -1077,6 +1086,8 @@ export const en: Dictionary = {
     until: (time) => `until ${time}`,
     download: (form) => `Download: ${form}`,
     stop: 'Stop',
+    again: 'Make it again',
+    timeline: 'Timeline as a file:',
   },
   snapshot: {
     open: 'Snapshot',

@@ -1041,10 +1041,17 @@ export const zh = {
     title: '复制件',
     ask: '申请复制',
     form: '制作内容',
-    forms: { package: '证据包', watermarked: '水印复制件' },
+    forms: {
+      package: '证据包',
+      watermarked: '水印复制件',
+      films: '便捷视频',
+      mosaic: '多画面视频',
+    },
     hints: {
       package: '原始录像数据及其证明，任何人都能核验。',
       watermarked: '每台摄像机一个视频，画面上烧录姓名、地址和时间。',
+      films: '每台摄像机一个普通 MP4，画面声音原样，带章节和时间字幕，没有水印，不能作为证据。',
+      mosaic: '所有摄像机拼成一个带水印的视频，最多 16 路，声音混合，画面上有时钟。',
     },
     submit: '开始制作',
     none: '尚未申请过复制件。',
@@ -1059,6 +1066,8 @@ export const zh = {
     until: (time: string) => `有效至 ${time}`,
     download: (form: string) => `下载${form}`,
     stop: '停止',
+    again: '重新制作',
+    timeline: '时间轴文件：',
   },
   snapshot: {
     open: '截图',

@@ -1,0 +1,5 @@
+"""Where the one font lies that reports embed and copies are lettered with."""
+
+from pathlib import Path
+
+FONT_FILE = Path(__file__).parent / "font" / "NotoSansSC-subset.otf"
