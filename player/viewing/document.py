@@ -158,6 +158,9 @@ def _sent(sheet: Sheet, facts: ViewingFacts) -> None:
             f"{wording.MOST_SPANS} times of a medium are listed; the others are in facts.json.",
         )
     sheet.paragraph(*wording.RESOLUTION, size=8)
+    if facts.trail.tickets:
+        told = wording.by_address(facts.trail.tickets, facts.trail.used)
+        sheet.paragraph(*told, size=8)
     for chinese, english in wording.ORIGINAL:
         sheet.paragraph(chinese, english, size=8)
     heard = {item.stream for item in facts.sent if item.medium == Medium.SOUND and item.spans}

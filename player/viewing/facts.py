@@ -140,12 +140,17 @@ class CoverFacts:
 
 @dataclass(frozen=True)
 class TrailFacts:
-    """The entries of the audit trail about the viewing, and how many the log has committed to."""
+    """The entries of the audit trail about the viewing, and how many the log has committed to.
+
+    ``tickets``: addresses that were made for players without a login; ``used``: how many of them.
+    """
 
     entries: int
     first: int
     last: int
     logged: int
+    tickets: int
+    used: int
 
 
 @dataclass(frozen=True)

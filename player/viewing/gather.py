@@ -289,4 +289,9 @@ def _covers(orm: Orm, settings: Settings, files: Iterable[FileFacts]) -> tuple[C
 def _trail(entries: Sequence[AuditEntry], stated: Iterable[JsonValue]) -> TrailFacts:
     logged = [item for item in stated if isinstance(item, dict) and item["place"] is not None]
     numbers = [entry.id for entry in entries]
-    return TrailFacts(len(numbers), min(numbers), max(numbers), len(logged))
+    acts = [entry.action for entry in entries if entry.allowed]
+    return TrailFacts(
+        *(len(numbers), min(numbers), max(numbers), len(logged)),
+        tickets=acts.count("playback.ticket"),
+        used=acts.count("playback.ticket_used"),
+    )

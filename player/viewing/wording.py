@@ -46,6 +46,23 @@ RESOLUTION = (
         "was not sent."
     ),
 )
+
+
+def by_address(tickets: int, used: int) -> tuple[str, str]:
+    """Say that some of it may have gone to a player without a login."""
+    return (
+        (
+            f"查看人为浏览器以外的播放器签发了 {tickets} 个临时地址,其中 {used} 个被使用。凭地址取用的内容同样计入上表;"
+            "其留痕的人员栏注明 (ticket),见所附 facts.json。凭地址取用者是否为查看人本人,本笔录不能证明。"
+        ),
+        (
+            f"{tickets} address(es) were made for players outside the browser, {used} of them used. What was "
+            "fetched by one counts above as well; its entries in facts.json name the viewer with (ticket). That it "
+            "was the viewer herself who used the address is not proved."
+        ),
+    )
+
+
 REREADING = (
     (
         "出具时逐个重新读取上述各文件的全部字节(先取本机缓存,否则取存储),重新计算 SHA-256、长度、各段叶摘要及其树根"

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -25,7 +26,7 @@ from bidwitness.storage.footage import open_footage
 from bidwitness.storage.index.models import AuditEntry, Derivative, Record, Segment
 from bidwitness.storage.jobs import HANDLERS, Runner
 from bidwitness.storage.watched import SEEN
-from bidwitness.words import Action, JobState, Medium, Role, SessionState
+from bidwitness.words import Action, JobState, Medium, Role, RoomKind, SessionKind, SessionState
 
 ADDRESS = "/api/v1/viewing-records"
 # Imported, so that its jobs are known.
@@ -93,8 +94,13 @@ def run(api: RunningApi, job_id: str) -> JobState | None:
 
 
 @contextmanager
-def opened(api: RunningApi, scene: Scene, state: SessionState) -> Iterator[Viewing]:
-    session = scene.session(0, 120, state=state)
+def opened(
+    api: RunningApi,
+    scene: Scene,
+    state: SessionState,
+    kind: SessionKind = SessionKind.EVALUATION,
+) -> Iterator[Viewing]:
+    session = scene.session(0, 120, state=state, kind=kind)
     scene.clock.advance(60 * SECOND)
     scene.grant(api.add_user("auditor.li", Role.AUDITOR), session)
     with api.as_user("auditor.li") as client:
@@ -160,7 +166,7 @@ def test_what_was_sent_and_nothing_else(viewing: Viewing, api: RunningApi) -> No
     assert facts["trail"]["entries"] == 4
 
 
-def test_the_document(viewing: Viewing, api: RunningApi, tmp_path: Any) -> None:
+def test_the_document(viewing: Viewing, api: RunningApi, tmp_path: Path) -> None:
     viewing.fetch(45)
     made = viewing.made()
     answer = viewing.client.get(made["document"])
@@ -250,6 +256,26 @@ def test_where_it_stands_in_the_log(api: RunningApi, sealed: Sealed) -> None:
     (stream,) = [one for one in facts["streams"] if one["segments"]]
     assert sum(clock["us"] for clock in stream["clocks"]) > 0
     assert facts["session"]["lots"] != []
+
+
+def test_what_was_fetched_by_an_address_is_said(
+    api: RunningApi, clock: FakeClock, tmp_path: Path
+) -> None:
+    scene = Scene(api.database, api.parts.settings.spool, clock, RoomKind.OPENING)
+    scene.reel().segments(10)
+    with opened(api, scene, SessionState.SEALED, SessionKind.OPENING) as viewing:
+        answer = viewing.client.post(f"/api/v1/playbacks/{viewing.id}/ticket", json={})
+        assert answer.status_code == 201, answer.text
+        line = viewing.watcher.playlist(scene.stream).entries[0]
+        with api.client() as player:
+            address = f"{answer.json()['path']}{scene.stream}/picture/{line.address}"
+            assert player.get(address).status_code == 200
+        made = viewing.made()
+        trail = viewing.facts(made)["trail"]
+        assert (trail["tickets"], trail["used"]) == (1, 1)
+        words = words_of(viewing.client.get(made["document"]).content, tmp_path)
+        assert "本笔录不能证明" in words
+        assert "thatitwastheviewerherself" in words.lower()
 
 
 class Broken:
