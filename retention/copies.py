@@ -1,6 +1,7 @@
 """Copies made for somebody do not outlive their expiry: the file goes, its row and register stay."""
 
 import logging
+import shutil
 
 from sqlalchemy import select
 
@@ -9,7 +10,8 @@ from bidwitness.config import Settings
 from bidwitness.storage.derivatives import THUMBNAILS, files_of, forget_work
 from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.database import Database
-from bidwitness.storage.index.models import Derivative
+from bidwitness.storage.index.models import Derivative, Job
+from bidwitness.words import JobState
 
 log = logging.getLogger(__name__)
 
@@ -46,4 +48,19 @@ def remove_expired_copies(database: Database, clock: Clock, settings: Settings) 
             subject = f"session:{row.session_id}"
             leave_audit_entry(orm, SWEEP, "copy.expire", subject, now, facts=facts)
         removed += 1
+    return removed
+
+
+def remove_abandoned_work(database: Database, settings: Settings) -> int:
+    """Remove the folders of copies whose making was killed and given up; give how many.
+
+    They hold films without a mark. A job that is queued or runs clears its own.
+    """
+    removed = 0
+    for folder in settings.exports.glob("*.work"):
+        with database.read() as orm:
+            job = orm.get(Job, folder.stem)
+        if job is None or job.state in (JobState.DONE, JobState.FAILED, JobState.CANCELLED):
+            shutil.rmtree(folder, ignore_errors=True)
+            removed += 1
     return removed

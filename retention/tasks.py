@@ -4,7 +4,7 @@ from typing import Any
 
 from celery import shared_task
 
-from bidwitness.retention.copies import remove_expired_copies
+from bidwitness.retention.copies import remove_abandoned_work, remove_expired_copies
 from bidwitness.retention.sweep import Sweep
 from bidwitness.storage.tasks import outages_said, work_of
 
@@ -16,3 +16,4 @@ def sweep(self: Any, everything: bool = False) -> None:
     with outages_said("retention.sweep"):
         Sweep(work.database, work.clock, work.settings, everything=everything).sweep()
         remove_expired_copies(work.database, work.clock, work.settings)
+        remove_abandoned_work(work.database, work.settings)

@@ -79,8 +79,10 @@ def test_a_right_that_ends_while_it_is_made_ends_the_making(
     monkeypatch.setattr(copying, "RECHECK_US", 0)
     monkeypatch.setattr(copying, "SAID_US", 0)
     progress = JobRun.progress
+    told: list[int] = []
 
     def revoked(run: JobRun, done: int, total: int) -> None:
+        told.append(done)
         with api.database.write() as orm:
             for grant in orm.scalars(select(Grant)):
                 grant.revoked_us = sealed.clock.utc_us()
@@ -90,6 +92,8 @@ def test_a_right_that_ends_while_it_is_made_ends_the_making(
     with api.as_user("auditor") as client:
         job = client.post("/api/v1/exports", json={"session_id": sealed.id, **body}).json()
         assert sealed.run(job["id"]) == JobState.FAILED
+    # The next word after the right had ended was the last.
+    assert len(told) == 1
     assert list(api.parts.settings.exports.iterdir()) == []
 
 

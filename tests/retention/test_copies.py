@@ -8,9 +8,11 @@ from support.clock import FakeClock
 from support.places import DAY, START, a_session
 
 from bidwitness.config import Settings, load_settings
-from bidwitness.retention.copies import remove_expired_copies
+from bidwitness.retention.copies import remove_abandoned_work, remove_expired_copies
 from bidwitness.storage.index.database import Database
+from bidwitness.storage.index.jobs import cancel_job, enqueue
 from bidwitness.storage.index.models import AuditEntry, Derivative
+from bidwitness.words import JobState
 
 
 @pytest.fixture
@@ -70,3 +72,19 @@ def test_a_name_that_leads_elsewhere_is_left_alone(
         orm.get_one(Derivative, copy).path = "../precious"
     assert remove_expired_copies(sqlite_index, FakeClock(START + DAY), settings) == 0
     assert (settings.data / "precious").exists()
+
+
+def test_what_a_killed_making_left_goes_once_it_is_given_up(
+    sqlite_index: Database, settings: Settings
+) -> None:
+    with sqlite_index.write() as orm:
+        jobs = [enqueue(orm, "export", {}, by="ann", now_us=START).id for _ in range(2)]
+    for name in (*jobs, "nobody"):
+        (settings.exports / f"{name}.work").mkdir(parents=True)
+        (settings.exports / f"{name}.work" / "film.mp4").write_bytes(b"film")
+    assert remove_abandoned_work(sqlite_index, settings) == 1
+    with sqlite_index.write() as orm:
+        assert cancel_job(orm, jobs[0], START).state == JobState.CANCELLED
+    assert remove_abandoned_work(sqlite_index, settings) == 1
+    left = [path.name for path in settings.exports.iterdir()]
+    assert left == [f"{jobs[1]}.work"]
