@@ -29,6 +29,7 @@ from bidwitness.api import (
     health,
     holds,
     jobs,
+    keyframes,
     live,
     log,
     markers,
@@ -122,6 +123,7 @@ ROOT_ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     log.router,
     play.router,
+    keyframes.router,
     thumbnails.router,
 )
 

@@ -72,7 +72,7 @@ RULES: tuple[Rule, ...] = (
         "see what was recorded",
         EVERYBODY,
         "playbacks.open_viewing playbacks.close_viewing play.playlist play.init play.entry"
-        " thumbnails.thumbnails thumbnails.sheet",
+        " keyframes.keys keyframes.key_piece thumbnails.thumbnails thumbnails.sheet",
     ),
     Rule(
         "have copies",
