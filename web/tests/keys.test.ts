@@ -61,10 +61,16 @@ class FakePainter implements Painter {
   painted: number[] = [];
   shown: number | null = null;
 
-  async paint({ fragment }: KeyBytes) {
-    this.shown = fragment[16]!;
-    this.painted.push(this.shown);
+  #prepared = 0;
+
+  async prepare({ fragment }: KeyBytes) {
+    this.#prepared = fragment[16]!;
     return true;
+  }
+
+  show() {
+    this.shown = this.#prepared;
+    this.painted.push(this.shown);
   }
 
   hide() {
@@ -127,10 +133,40 @@ test('a gap is masked, and nothing from before it is shown after it', async () =
   expect(view.view).toEqual({ kind: 'gap', ...HOLE });
   expect(painter.shown).toBeNull();
   expect(view.ready(101 * S, 8)).toBe(true);
-  view.follow(131 * S, 8);
+  view.follow(171 * S, 8);
   expect(view.view.kind).toBe('loading');
-  await at(131, 8);
-  expect(painter.shown).toBe(130);
+  expect(painter.shown).toBeNull();
+  await at(171, 8);
+  expect(painter.shown).toBe(170);
+});
+
+test('what was decoded too late, while a gap came, is not shown', async () => {
+  const { painter, view, at } = make();
+  await at(20, 8);
+  let done = (_: boolean) => {};
+  painter.prepare = () => new Promise((resolve) => (done = resolve));
+  view.follow(60 * S, 8);
+  await settle();
+  view.follow(60 * S, 8);
+  await settle();
+  view.follow(101 * S, 8);
+  view.follow(131 * S, 8);
+  done(true);
+  await settle();
+  expect(painter.shown).toBeNull();
+  expect(view.view.kind).toBe('loading');
+});
+
+test('the next one is decoded before its time, and shown at its time at once', async () => {
+  const { painter, view, at } = make();
+  for (const rate of [8, -4]) {
+    await at(31, rate);
+    expect(painter.shown).toBe(30);
+    const next = rate > 0 ? 32 : 28;
+    view.follow((next + 0.1) * S, rate);
+    expect(painter.shown).toBe(next);
+    expect(view.view).toEqual({ kind: 'picture', driftMs: 0, keyAt: next * S });
+  }
 });
 
 test('what is late stays for a moment, with its own time', async () => {

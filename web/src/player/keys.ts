@@ -118,6 +118,14 @@ export class KeyTrack {
     return grows ? { kind: 'unknown' } : place;
   }
 
+  /** The key frame that comes next at `rate`, as far as it is known here. */
+  after(key: KeyFrame, rate: number): KeyFrame | null {
+    const there = rate < 0 ? key.from - 1 : key.to;
+    const keys = this.#pages.get(this.#name(there, stepOf(rate)))?.keys ?? [];
+    const index = rate < 0 ? lastBefore(keys, key.from - 1) : lastBefore(keys, key.from) + 1;
+    return keys[index] ?? null;
+  }
+
   /** Asks for what is needed at `time`, and for what comes next at `rate`. */
   want(time: Micros, rate: number): void {
     if (this.#closed || this.#refused !== null) return;

@@ -11,7 +11,12 @@ export class KeyView {
 
   #shown: KeyFrame | null = null;
   #wanted: KeyFrame | null = null;
-  #painting = false;
+  /** It comes after the wanted one, and is decoded before its time. */
+  #next: KeyFrame | null = null;
+  #prepared: KeyFrame | null = null;
+  #working = false;
+  /** Goes on with each gap. */
+  #epoch = 0;
   #closed = false;
   /** Cannot be decoded; a browser that plays the codec decodes each of them. */
   #bad = new Set<string>();
@@ -29,7 +34,8 @@ export class KeyView {
 
   /** Takes the picture away. What was shown is shown again only once it is painted anew. */
   hide(): void {
-    this.#shown = this.#wanted = null;
+    this.#epoch++;
+    this.#shown = this.#wanted = this.#next = null;
     this.painter.hide();
     this.view = { kind: 'loading' };
   }
@@ -51,27 +57,32 @@ export class KeyView {
       case 'refused':
       case 'gap':
         // A picture from before a gap is never shown after it.
-        if (this.#shown) this.hide();
-        this.#wanted = null;
+        this.hide();
         this.view = place;
         return;
       case 'unknown':
-        this.#wanted = null;
+        this.#wanted = this.#next = null;
         this.#late(time, rate);
         return;
       case 'key':
         this.#wanted = place.key;
+        this.#next = this.track.after(place.key, rate);
+        if (same(place.key, this.#prepared)) this.#present();
         if (same(place.key, this.#shown)) this.#arrived(place.key);
         else if (this.#bad.has(nameOf(place.key))) this.view = { kind: 'unplayable' };
-        else {
-          this.#late(time, rate);
-          void this.#paint();
-        }
+        else this.#late(time, rate);
+        void this.#work();
     }
   }
 
   #arrived(key: KeyFrame): void {
     this.view = { kind: 'picture', driftMs: 0, keyAt: key.from };
+  }
+
+  #present(): void {
+    this.painter.show();
+    this.#shown = this.#prepared;
+    this.#prepared = null;
   }
 
   /** The last picture stays for a moment, with its own time on it. */
@@ -84,28 +95,38 @@ export class KeyView {
         : { kind: 'picture', driftMs: 0, keyAt: shown.from };
   }
 
-  /** One at a time: what was wanted meanwhile comes next, what lies between is left out. */
-  async #paint(): Promise<void> {
-    if (this.#painting) return;
-    this.#painting = true;
+  /** What is to be decoded: the wanted one, else the one that comes next. */
+  #job(): KeyFrame | null {
+    const open = (key: KeyFrame | null) =>
+      key !== null &&
+      !same(key, this.#shown) &&
+      !same(key, this.#prepared) &&
+      !this.#bad.has(nameOf(key));
+    if (open(this.#wanted)) return this.#wanted;
+    return same(this.#wanted, this.#shown) && open(this.#next) ? this.#next : null;
+  }
+
+  /** One at a time: what was wanted meanwhile comes after it, what lies between is left out. */
+  async #work(): Promise<void> {
+    if (this.#working) return;
+    this.#working = true;
     try {
-      while (!this.#closed && this.#wanted && !same(this.#wanted, this.#shown)) {
-        const key: KeyFrame = this.#wanted;
-        if (this.#bad.has(nameOf(key))) return;
+      for (let key = this.#job(); key !== null && !this.#closed; key = this.#job()) {
+        const due = same(key, this.#wanted);
+        const epoch = this.#epoch;
         const bytes = await this.track.bytes(key);
         if (!bytes) return;
-        const painted = await this.painter.paint(bytes);
-        if (!painted) this.#bad.add(nameOf(key));
-        else if (this.#wanted) {
-          this.#shown = key;
-          if (same(key, this.#wanted)) this.#arrived(key);
-        } else {
-          this.#shown = null;
-          this.painter.hide();
+        this.#prepared = null;
+        if (!(await this.painter.prepare(bytes))) this.#bad.add(nameOf(key));
+        else {
+          this.#prepared = key;
+          // Late or not: a slow machine shows what it can, but nothing from before a gap.
+          if ((due && epoch === this.#epoch) || same(key, this.#wanted)) this.#present();
+          if (this.#shown && same(this.#shown, this.#wanted)) this.#arrived(this.#shown);
         }
       }
     } finally {
-      this.#painting = false;
+      this.#working = false;
     }
   }
 }
