@@ -51,9 +51,11 @@ from bidwitness.api import (
     snapshots,
     system,
     thumbnails,
+    ticketed,
     timeline,
     tokens,
     users,
+    viewing_records,
 )
 from bidwitness.api.deps import Parts
 from bidwitness.api.hints import Hints
@@ -117,11 +119,13 @@ ROUTERS: tuple[APIRouter, ...] = (
     timeline.router,
     tokens.router,
     users.router,
+    viewing_records.router,
 )
 # At the root: /play, /health, …
 ROOT_ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     log.router,
+    ticketed.router,
     play.router,
     keyframes.router,
     thumbnails.router,

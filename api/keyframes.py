@@ -111,5 +111,5 @@ def key_piece(
     scope = viewer.scope(user, playback, stream, Medium.PICTURE)
     wanted = [int(ordinal) for ordinal in ordinals.split(".")]
     cut = viewer.pieces.keys(scope, run, run_seq, wanted)
-    viewer.seen(user, scope, cut.interval)
+    viewer.seen(user, scope, run, run_seq, cut.interval)
     return Response(cut.data, media_type=TYPES[0], headers={"ETag": cut.etag})

@@ -58,6 +58,12 @@ RULES: tuple[Rule, ...] = (
     ),
     # A display is nobody: these know its credential, all others ask for a person.
     Rule("be a display", None, "display.pair display.renew display.state display.live"),
+    # A player outside the browser is nobody: the address that it was given says whose viewing it is.
+    Rule(
+        "watch by a ticket",
+        None,
+        "ticketed.master ticketed.playlist ticketed.init ticketed.entry",
+    ),
     # Each kind of act says who may ask for it and who may agree.
     Rule(
         "ask for and agree to what takes several people",
@@ -71,8 +77,16 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "see what was recorded",
         EVERYBODY,
-        "playbacks.open_viewing playbacks.close_viewing play.playlist play.init play.entry"
+        "playbacks.open_viewing playbacks.close_viewing playbacks.new_ticket playbacks.revoke_ticket"
+        " play.master play.playlist play.init play.entry"
         " keyframes.keys keyframes.key_piece thumbnails.thumbnails thumbnails.sheet",
+    ),
+    # Of one's own viewings; whoever reads the audit trail, of everybody's.
+    Rule(
+        "have records of viewings",
+        EVERYBODY,
+        "viewing_records.new_record viewing_records.record"
+        " viewing_records.document viewing_records.facts",
     ),
     Rule(
         "have copies",

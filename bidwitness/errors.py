@@ -122,5 +122,9 @@ class DamageFound(BidWitnessError):
     status, exit_code, kind = 500, 65, "damage"
 
 
+class FootageLost(DamageFound):
+    """The bytes are not there any more, though nobody gave them up."""
+
+
 class StorageFull(BidWitnessError):
     status, exit_code, kind = 507, 74, "storage-full"

@@ -16,11 +16,13 @@ _SECRET_PARAM = re.compile(
     r"(?i)(?P<name>password|passwd|pwd|token|ticket|secret|authorization|cookie)"
     r"(?P<sep>\"?\s*[=:]\s*\"?)(?:(?:bearer|basic|digest)\s+)?[^\s&\"',;]+"
 )
+# The address of a playback for players outside the browser is as good as a password.
+_TICKET_PATH = re.compile(r"(?P<path>/play/with/)[^/\s\"'?#]+")
 
 
 def redact(text: str) -> str:
     """Take user names, passwords, tokens and tickets out of a text that may hold URLs."""
-    text = _USERINFO.sub(r"\g<scheme>***@", text)
+    text = _TICKET_PATH.sub(r"\g<path>***", _USERINFO.sub(r"\g<scheme>***@", text))
     return _SECRET_PARAM.sub(r"\g<name>\g<sep>***", text)
 
 

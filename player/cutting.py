@@ -29,12 +29,13 @@ class TrackFragment(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """An entry: the fragments ``first`` to ``last`` (inclusive) of a track, and their times."""
+    """An entry: the fragments ``first`` to ``last`` (inclusive) of a track, their times and bytes."""
 
     first: int
     last: int
     from_us: int
     to_us: int
+    size: int
 
 
 def adjoins(to_us: int, from_us: int) -> bool:
@@ -76,7 +77,7 @@ def cut(stretch: Sequence[TrackFragment], *, continues: bool, finished: bool) ->
             cuts.append(held)
             held = gop
         else:
-            held = Cut(held.first, gop.last, held.from_us, gop.to_us)
+            held = Cut(held.first, gop.last, held.from_us, gop.to_us, held.size + gop.size)
     if held is not None and finished:
         cuts.append(held)
     return cuts
@@ -87,10 +88,12 @@ def _gops(stretch: Sequence[TrackFragment], continues: bool) -> list[Cut]:
     for fragment in stretch:
         # A segment cut without a key frame goes on with the last GOP of the one before it.
         if fragment.key or (continues and not gops):
-            gops.append(Cut(fragment.ordinal, fragment.ordinal, fragment.from_us, fragment.to_us))
+            at = fragment.ordinal
+            gops.append(Cut(at, at, fragment.from_us, fragment.to_us, fragment.size))
         elif gops:
             gop = gops[-1]
-            gops[-1] = Cut(gop.first, fragment.ordinal, gop.from_us, fragment.to_us)
+            size = gop.size + fragment.size
+            gops[-1] = Cut(gop.first, fragment.ordinal, gop.from_us, fragment.to_us, size)
     return gops
 
 

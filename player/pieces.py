@@ -19,7 +19,7 @@ from bidwitness.player.gops import ROUNDING_US, Gop, GopPart, up_to
 from bidwitness.player.keyframes import key_alone
 from bidwitness.player.plans import Plan
 from bidwitness.player.playbacks import Scope
-from bidwitness.player.playlist import SILENCE_US, FragmentSource, Source, lay_out, render
+from bidwitness.player.playlist import SILENCE_US, FragmentSource, Line, Source, lay_out, render
 from bidwitness.player.segments import (
     Held,
     being_written,
@@ -95,6 +95,11 @@ class Pieces:
 
     def playlist(self, scope: Scope) -> str:
         """Write the playlist of what the scope may show."""
+        lines, ended = self.lines(scope)
+        return render(lines, ended=ended)
+
+    def lines(self, scope: Scope) -> tuple[list[Line], bool]:
+        """Lay out what the scope may show; say whether that is all there will be."""
         now = self._clock.utc_us()
         window, until = scope.window, scope.until_us
         reach = now if until is None else min(until, now)
@@ -105,9 +110,9 @@ class Pieces:
             and now >= until
             and (now >= until + SETTLE_US or adjoins(last, until) or last > until)
         ):
-            return render(lay_out(sources, window.start, until, now_us=now), ended=True)
+            return lay_out(sources, window.start, until, now_us=now), True
         seen = now if until is None else min(now, until + SILENCE_US)
-        return render(lay_out(sources, window.start, None, now_us=seen), ended=False)
+        return lay_out(sources, window.start, None, now_us=seen), False
 
     def entry(self, scope: Scope, run: str, run_seq: int, first: int, last: int) -> EntryBytes:
         """Cut the fragments ``first`` to ``last`` of the scope's track out of a segment.

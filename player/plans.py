@@ -47,6 +47,7 @@ def plan_many(blobs: Sequence[bytes], tracks: Sequence[int]) -> list[Plan | Unsu
     ends = wall_times(columns, chosen, columns.dts[chosen] + columns.duration[chosen])
     bounds = np.searchsorted(columns.table[chosen], np.arange(len(blobs) + 1))
     key = columns.key[chosen]
+    sizes = np.concatenate([np.zeros(1, np.int64), np.cumsum(columns.size[chosen])])
     apart = np.abs(starts[1:] - ends[:-1]) >= HOLE_US
     out: list[Plan | Unsure | None] = []
     for first, last in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
@@ -64,6 +65,7 @@ def plan_many(blobs: Sequence[bytes], tracks: Sequence[int]) -> list[Plan | Unsu
                 heads.tolist(),
                 starts[first + heads].tolist(),
                 ends[first + np.append(heads[1:], last - first) - 1].tolist(),
+                sizes[first + np.append(heads, last - first)].tolist(),
                 last - first,
             )
             out.append(Plan(int(starts[first]), int(ends[last - 1]), opens, cuts))
@@ -77,14 +79,21 @@ def _slot(columns: Columns, place: int, track: int) -> int:
     return -1
 
 
-def _cuts(heads: list[int], starts: list[int], ends: list[int], fragments: int) -> tuple[Cut, ...]:
-    """Join GOPs, given by their first fragments and their times, into entries."""
+def _cuts(
+    heads: list[int], starts: list[int], ends: list[int], sizes: list[int], fragments: int
+) -> tuple[Cut, ...]:
+    """Join GOPs, given by their first fragments and their times, into entries.
+
+    ``sizes``: bytes of the track before each GOP, and before what follows the last.
+    """
     cuts: list[Cut] = []
     begun = 0
     for gop in range(1, len(heads)):
         start = starts[begun]
         if ends[gop - 1] - start >= LEAST_US or ends[gop] - start > MOST_US:
-            cuts.append(Cut(heads[begun], heads[gop] - 1, start, ends[gop - 1]))
+            size = sizes[gop] - sizes[begun]
+            cuts.append(Cut(heads[begun], heads[gop] - 1, start, ends[gop - 1], size))
             begun = gop
-    cuts.append(Cut(heads[begun], fragments - 1, starts[begun], ends[-1]))
+    size = sizes[-1] - sizes[begun]
+    cuts.append(Cut(heads[begun], fragments - 1, starts[begun], ends[-1], size))
     return tuple(cuts)

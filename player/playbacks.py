@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Orm
 
-from bidwitness.access import Ground, Person, nearest
+from bidwitness.access import Ground, Person, is_protected, nearest
 from bidwitness.claims import FOREVER
 from bidwitness.clock import Clock
 from bidwitness.errors import Forbidden, InvalidInput, NotFound
@@ -345,6 +345,20 @@ def recheck(
         until = min(window.end, end)
         until = None if until == FOREVER else until
     return Scope(playback_id, stream_id, medium, window, until, allowed)
+
+
+def check_may_be_linked(orm: Orm, playback_id: str) -> None:
+    """Refuse an address without a login for what is secret still, at any time of the playback.
+
+    Raises ``NotFound``, ``Forbidden``.
+    """
+    row = orm.get(Playback, playback_id)
+    if row is None:
+        raise NotFound("There is no such playback.")
+    window = Interval(row.from_us, FOREVER if row.to_us is None else row.to_us)
+    ids = sorted({stream.stream_id for stream in row.streams})
+    if any(is_protected(view.context(window)) for view in views_of(orm, ids, window)):
+        raise Forbidden("This footage is secret still: it is watched in these pages alone.")
 
 
 def _sound_alone(orm: Orm, playback_id: str, stream_id: str) -> bool:

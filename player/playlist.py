@@ -83,6 +83,7 @@ class Entry(NamedTuple):
     last: int
     from_us: int
     to_us: int
+    size: int
 
 
 class Hole(NamedTuple):

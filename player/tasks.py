@@ -28,7 +28,7 @@ from bidwitness.player.thumbnails import (
     write_sheet,
 )
 from bidwitness.player.watermarked import FilmMaker, Recipient
-from bidwitness.storage.derivatives import THUMBNAILS, WATERMARKED
+from bidwitness.storage.derivatives import THUMBNAILS, VIEWING_RECORD, WATERMARKED
 from bidwitness.storage.evidence.canonical import JsonValue
 from bidwitness.storage.evidence.package import write_package
 from bidwitness.storage.footage import open_footage
@@ -154,6 +154,15 @@ def thumbnails(run: JobRun) -> Mapping[str, object]:
         who = Who("player.thumbnails")
         leave_audit_entry(orm, who, "thumbnails.made", f"session:{session_id}", now, facts=facts)
     return {"pictures": made}
+
+
+@job_kind(VIEWING_RECORD)
+def viewing_record(run: JobRun) -> Mapping[str, object]:
+    """Make and sign the record of a viewing, with what its files' bytes are now."""
+    # Here: whoever only queues the job needs none of what makes it.
+    from bidwitness.player.viewing.making import make_viewing_record
+
+    return make_viewing_record(run)
 
 
 def wish_of(payload: Mapping[str, Any]) -> ExportWish:

@@ -54,7 +54,10 @@ class Chain:
         days = journal_days(self._volume, self._stream)
         for day in days[-2:]:
             repair_journal(self._files, journal_path(self._volume, self._stream, day))
-        self._days = set(days)
+        # The name of one that is empty may not be durable yet.
+        self._days = {
+            day for day in days if journal_path(self._volume, self._stream, day).stat().st_size
+        }
         entries = last_entries(self._volume, self._stream)
         self._last = entries[-1].record if entries else None
         self.until_us = None

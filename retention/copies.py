@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from bidwitness.clock import Clock
 from bidwitness.config import Settings
-from bidwitness.storage.derivatives import THUMBNAILS, forget_work
+from bidwitness.storage.derivatives import THUMBNAILS, files_of, forget_work
 from bidwitness.storage.index.audit import Who, leave_audit_entry
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import Derivative
@@ -31,12 +31,13 @@ def remove_expired_copies(database: Database, clock: Clock, settings: Settings) 
     removed = 0
     for copy in expired:
         folder = settings.thumbnails if copy.kind == THUMBNAILS else settings.exports
-        path = folder / str(copy.path)
+        paths = [folder / name for name in files_of(copy)]
         # The name is ours; one that leads elsewhere was put there by a stranger.
-        if path.parent != folder:
+        if any(path.parent != folder for path in paths):
             log.error("a copy does not lie where copies do", extra={"facts": {"copy": copy.id}})
             continue
-        path.unlink(missing_ok=True)
+        for path in paths:
+            path.unlink(missing_ok=True)
         with database.write() as orm:
             row = orm.get_one(Derivative, copy.id)
             row.path = None

@@ -16,6 +16,7 @@ SNAPSHOT = "snapshot"
 WATERMARKED = "watermarked"
 EVIDENCE_REPORT = "evidence_report"
 AUDIT_REPORT = "audit_report"
+VIEWING_RECORD = "viewing_record"
 # By then the close is in the log as a rule.
 AFTER_SEAL_US = 5_000_000
 # So many wait for a worker at most; whoever comes then is told to come again.
@@ -79,6 +80,19 @@ def expire_with_footage(orm: Orm, stream_id: str, from_us: int, to_us: int, now_
         )
         .values(expires_us=now_us)
     )
+
+
+def files_of(derivative: Derivative) -> tuple[str, ...]:
+    """Name the files of a copy within its folder: its own, and of a record of viewing the facts."""
+    path = str(derivative.path)
+    if derivative.kind != VIEWING_RECORD:
+        return (path,)
+    return path, facts_name(path)
+
+
+def facts_name(path: str) -> str:
+    """Name the file of facts beside a document."""
+    return f"{path.removesuffix('.pdf')}.json"
 
 
 def forget_work(orm: Orm, derivative: Derivative) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bidwitness.clock import Clock
 from bidwitness.config import Settings
-from bidwitness.errors import DamageFound, NotFound
+from bidwitness.errors import DamageFound, FootageLost, NotFound
 from bidwitness.storage.index.models import Segment
 from bidwitness.storage.spool.reading import read_range
 from bidwitness.storage.store import Retrying, Store, open_store
@@ -119,8 +119,8 @@ def open_footage(settings: Settings, clock: Clock) -> Footage:
     return Footage(settings.spool, Retrying(open_store(settings), clock))
 
 
-def _lost(segment: Segment) -> DamageFound:
-    return DamageFound(f"The store no longer holds segment {segment.id} ({segment.store_key}).")
+def _lost(segment: Segment) -> FootageLost:
+    return FootageLost(f"The store no longer holds segment {segment.id} ({segment.store_key}).")
 
 
 def _short(segment: Segment) -> DamageFound:

@@ -11,7 +11,7 @@ from bidwitness.intervals import Interval, union
 from bidwitness.storage.index.models import AuditEntry, Camera, Grant, GrantUse, Playback, Stream
 from bidwitness.words import Medium
 
-# One entry a minute of footage that was sent: see ``api.play``.
+# One entry a minute and file of footage that was sent: see ``api.play``.
 SEEN = "playback.seen"
 
 

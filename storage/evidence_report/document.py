@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 from bidwitness.storage.evidence_report import wording as say
 from bidwitness.storage.evidence_report.facts import (
-    LogFacts,
     ReportFacts,
     digest_of_facts,
     facts_bytes,
@@ -17,6 +16,9 @@ from bidwitness.storage.evidence_report.parts import (
     coverage_table,
     gap_table,
     key_table,
+    log_pairs,
+    lot_words,
+    place_words,
     sound_words,
     state_table,
     stream_table,
@@ -81,24 +83,13 @@ def _head(sheet: Sheet, facts: ReportFacts, digest: str) -> None:
 
 def _sitting(sheet: Sheet, facts: ReportFacts) -> None:
     sitting = facts.sitting
-    lots = [
-        " ".join(word for word in (lot.project, lot.lot if lot.lot != "-" else "", name) if word)
-        for lot in sitting.lots
-        for name in [lot.lot_name if lot.lot != "-" and lot.lot_name else lot.project_name]
-    ]
-    places = [
-        f"{place.room}（{say.zh('room', place.kind)}，{say.zh('booking', place.role)}"
-        + (f"，席位 {'、'.join(place.seats)}" if place.seats else "")
-        + f"）\n{say.span(place.start, place.end)}"
-        for place in sitting.places
-    ]
     due = say.span(sitting.due.start, sitting.due.end) if sitting.due else "无 none"
     sheet.heading("一、场次", "The session")
     sheet.pairs(
         [
-            ("项目与标段", "Project and lot", "\n".join(lots) or "—"),
+            ("项目与标段", "Project and lot", lot_words(sitting.lots)),
             ("环节", "Kind", say.zh("session", sitting.kind)),
-            ("场地", "Rooms", "\n".join(places) or "—"),
+            ("场地", "Rooms", place_words(sitting.places)),
             ("计划时间", "Planned", say.span(sitting.planned.start, sitting.planned.end)),
             ("实际时间", "Actual", say.span(sitting.started, sitting.ended)),
             ("应录区间", "Due", due),
@@ -171,13 +162,13 @@ def _footage(sheet: Sheet, facts: ReportFacts) -> None:
         "and 200 blocks of sound each. What was not sampled was not decoded.",
         size=8,
     )
-    for chinese, english in sound_words(facts):
+    for chinese, english in sound_words(facts.streams):
         sheet.paragraph(chinese, english)
 
 
 def _circumstances(sheet: Sheet, facts: ReportFacts) -> None:
     sheet.heading("六、时钟", "Clock quality")
-    sheet.rows(*clock_table(facts))
+    sheet.rows(*clock_table(facts.streams))
     sheet.paragraph(
         "“摄像机时钟”取自摄像机的 RTCP 报告;“回推”由其推算;“到达时间”为录制机收到时刻。"
         "偏差为摄像机时钟减录制机时钟的最小与最大值。录制机时钟与标准时间的偏差本系统未测量。",
@@ -212,32 +203,17 @@ def _evidence(sheet: Sheet, facts: ReportFacts) -> None:
         [
             ("场次根", "Root", say.grouped(root.leaf)),
             ("所指记录", "Record", f"本场次第 {root.seq} 号记录（{root.kind}）的 SHA-256 叶摘要"),
-            *_log_pairs(facts.log),
+            *log_pairs(facts.log),
         ]
     )
     sheet.ln(2)
-    sheet.rows(*key_table(facts))
+    sheet.rows(*key_table(facts.keys))
     sheet.heading("九、调阅与复制", "Who had access")
     columns, rows = access_table(facts)
     if rows:
         sheet.rows(columns, rows)
     else:
         sheet.paragraph("截至出具时,无人查看或复制。", "Nobody has seen or copied it so far.")
-
-
-def _log_pairs(log: LogFacts | None) -> list[tuple[str, str, str]]:
-    if log is None:
-        return [("存证账本", "Log", "出具时固化记录尚未写入存证账本 Not in the log at that time.")]
-    covered = "是 yes" if log.covered else "尚未全部 not yet all of it"
-    witnesses = "\n".join(f"{w.name} {say.instant(w.at, millis=False)}" for w in log.witnesses)
-    stamps = "\n".join(f"{s.name} {say.instant(s.at, millis=False)}" for s in log.stamps)
-    return [
-        ("存证账本", "Log", f"{log.origin} 第 {log.position} 条 entry {log.position}"),
-        ("写入时间", "Logged", say.instant(log.at)),
-        ("录像已入账", "Footage covered", covered),
-        ("共签机构", "Cosigned by", witnesses or "无 none"),
-        ("可信时间戳", "Time stamps", stamps or "无 none"),
-    ]
 
 
 def _meaning(sheet: Sheet, facts: ReportFacts) -> None:

@@ -147,17 +147,8 @@ def _sitting(orm: Orm, session: Session, ended: Ended, report: Mapping[str, Any]
         kind=session.kind,
         state=session.state,
         outcome=session.outcome,
-        lots=tuple(
-            LotFacts(project, name, lot, lot_name or "")
-            for project, name, lot, lot_name in orm.execute(
-                select(Project.code, Project.name, Lot.code, Lot.name)
-                .join(Lot, Lot.project_id == Project.id)
-                .join(Item, Item.lot_id == Lot.id)
-                .where(Item.session_id == session.id)
-                .order_by(Project.code, Lot.code)
-            )
-        ),
-        places=_places(orm, session.id),
+        lots=lots_of(orm, session.id),
+        places=places_of(orm, session.id),
         planned=Span(session.planned_from_us, session.planned_to_us),
         started=ended.close.started,
         ended=ended.close.ended,
@@ -166,7 +157,23 @@ def _sitting(orm: Orm, session: Session, ended: Ended, report: Mapping[str, Any]
     )
 
 
-def _places(orm: Orm, session_id: str) -> tuple[PlaceFacts, ...]:
+def lots_of(orm: Orm, session_id: str) -> tuple[LotFacts, ...]:
+    """Give the lots that a session is about, with their projects."""
+    query = (
+        select(Project.code, Project.name, Lot.code, Lot.name)
+        .join(Lot, Lot.project_id == Project.id)
+        .join(Item, Item.lot_id == Lot.id)
+        .where(Item.session_id == session_id)
+        .order_by(Project.code, Lot.code)
+    )
+    return tuple(
+        LotFacts(project, name, lot, lot_name or "")
+        for project, name, lot, lot_name in orm.execute(query)
+    )
+
+
+def places_of(orm: Orm, session_id: str) -> tuple[PlaceFacts, ...]:
+    """Give the rooms and seats that are booked for a session, and when."""
     rows = orm.execute(
         select(Booking, Room)
         .join(Room, Room.id == Booking.room_id)

@@ -1,10 +1,18 @@
 """The tables and fixed words of a report. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from bidwitness.storage.evidence_report import wording as say
-from bidwitness.storage.evidence_report.facts import ReportFacts, SoundFacts, StreamFacts
+from bidwitness.storage.evidence_report.facts import (
+    KeyFacts,
+    LogFacts,
+    LotFacts,
+    PlaceFacts,
+    ReportFacts,
+    SoundFacts,
+    StreamFacts,
+)
 from bidwitness.storage.evidence_report.sheet import Column
 from bidwitness.words import ClockQuality
 
@@ -49,6 +57,43 @@ LIMITS = (
         ),
     ),
 )
+
+
+def lot_words(lots: Iterable[LotFacts]) -> str:
+    """Name projects and lots, one a line."""
+    lines = [
+        " ".join(word for word in (lot.project, lot.lot if lot.lot != "-" else "", name) if word)
+        for lot in lots
+        for name in [lot.lot_name if lot.lot != "-" and lot.lot_name else lot.project_name]
+    ]
+    return "\n".join(lines) or "—"
+
+
+def place_words(places: Iterable[PlaceFacts]) -> str:
+    """Name the booked rooms with their times."""
+    lines = [
+        f"{place.room}（{say.zh('room', place.kind)}，{say.zh('booking', place.role)}"
+        + (f"，席位 {'、'.join(place.seats)}" if place.seats else "")
+        + f"）\n{say.span(place.start, place.end)}"
+        for place in places
+    ]
+    return "\n".join(lines) or "—"
+
+
+def log_pairs(log: LogFacts | None) -> list[tuple[str, str, str]]:
+    """Say where a session's close stands in the log, and who has vouched for it."""
+    if log is None:
+        return [("存证账本", "Log", "出具时固化记录尚未写入存证账本 Not in the log at that time.")]
+    covered = "是 yes" if log.covered else "尚未全部 not yet all of it"
+    witnesses = "\n".join(f"{w.name} {say.instant(w.at, millis=False)}" for w in log.witnesses)
+    stamps = "\n".join(f"{s.name} {say.instant(s.at, millis=False)}" for s in log.stamps)
+    return [
+        ("存证账本", "Log", f"{log.origin} 第 {log.position} 条 entry {log.position}"),
+        ("写入时间", "Logged", say.instant(log.at)),
+        ("录像已入账", "Footage covered", covered),
+        ("共签机构", "Cosigned by", witnesses or "无 none"),
+        ("可信时间戳", "Time stamps", stamps or "无 none"),
+    ]
 
 
 def coverage_table(facts: ReportFacts) -> Table:
@@ -138,10 +183,10 @@ def _probe_words(item: StreamFacts) -> str:
     return words + "未报错 no error"
 
 
-def sound_words(facts: ReportFacts) -> list[tuple[str, str]]:
+def sound_words(streams: Iterable[StreamFacts]) -> list[tuple[str, str]]:
     """Say how sound was stored, once for each way."""
     ways: dict[tuple[str, str], list[int]] = {}
-    for stream in facts.streams:
+    for stream in streams:
         for sound in stream.sounds:
             found = ways.setdefault((sound.sent, sound.stored), [0, 0])
             found[0] += sound.segments
@@ -175,7 +220,7 @@ def _sound_way(sound: SoundFacts) -> tuple[str, str]:
     )
 
 
-def clock_table(facts: ReportFacts) -> Table:
+def clock_table(streams: Iterable[StreamFacts]) -> Table:
     columns = (
         Column("房间 · 摄像机", "Room, camera", 40),
         Column("码流", "Stream", 22),
@@ -185,7 +230,7 @@ def clock_table(facts: ReportFacts) -> Table:
         Column("偏差", "Offset", 34, right=True),
     )
     rows = []
-    for item in facts.streams:
+    for item in streams:
         lengths = {clock.quality: clock.us for clock in item.clocks}
         whole = sum(lengths.values())
         shares = [say.share(lengths.get(q.value, 0), whole) for q in ClockQuality]
@@ -214,21 +259,18 @@ def state_table(facts: ReportFacts) -> Table:
     return columns, rows
 
 
-def key_table(facts: ReportFacts) -> Table:
+def key_table(keys: Iterable[KeyFacts]) -> Table:
     names = {
         "log": "存证账本 log",
         "recorder": "录制机 recorder",
-        "report": "本报告证书 report",
+        "report": "签名证书 report",
     }
     columns = (
         Column("密钥", "Key", 34),
         Column("名称", "Name", 50),
         Column("SHA-256 指纹", "Fingerprint", 96),
     )
-    rows = [
-        (names.get(key.role, key.role), key.name, say.grouped(key.fingerprint))
-        for key in facts.keys
-    ]
+    rows = [(names.get(key.role, key.role), key.name, say.grouped(key.fingerprint)) for key in keys]
     return columns, rows
 
 

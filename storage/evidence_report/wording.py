@@ -123,8 +123,9 @@ def share(part: int, whole: int) -> str:
 
 
 def signed_ms(us: int) -> str:
-    sign = "-" if us < 0 else "+"
-    return f"{sign}{abs(us) // 1000} ms"
+    millis = abs(us) // 1000
+    sign = "" if millis == 0 else "-" if us < 0 else "+"
+    return f"{sign}{millis} ms"
 
 
 def size(count: int) -> str:

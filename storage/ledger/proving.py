@@ -175,13 +175,41 @@ def _is_of(folder: Path, checkpoint: Checkpoint) -> bool:
     return Tiles(folder, checkpoint.size).root() == checkpoint.root
 
 
+@dataclass(frozen=True, slots=True)
+class EpochPlace:
+    """An epoch of a recorder, and where it stands in the log of a site."""
+
+    recorder: str
+    epoch: int
+    shard: str
+    position: int
+    logged_us: int | None
+
+
+def epoch_over(orm: Orm, stream: str, day: str, seq: int) -> EpochPlace | None:
+    """Give the first epoch in the log that covers a record, and with it all before of its day."""
+    found = _cover(orm, stream, day, seq)
+    if found is None:
+        return None
+    row = found.row
+    return EpochPlace(
+        *(found.entry.recorder, found.entry.seq),
+        *(str(row.shard), int(row.position or 0)),
+        logged_us=row.logged_us,
+    )
+
+
 def _cover_of(orm: Orm, head: HeadFacts) -> _Cover | None:
     """Find the first epoch in the log that covers the last record of a stretch."""
+    return _cover(orm, head.stream, head.day, head.last)
+
+
+def _cover(orm: Orm, stream_id: str, record_day: str, seq: int) -> _Cover | None:
     body = orm.scalar(
         select(Record.body).where(
-            Record.stream_id == head.stream,
-            Record.day == int(head.day),
-            Record.seq == head.last,
+            Record.stream_id == stream_id,
+            Record.day == int(record_day),
+            Record.seq == seq,
         )
     )
     record = read_record(body.encode()) if body else None
@@ -198,7 +226,7 @@ def _cover_of(orm: Orm, head: HeadFacts) -> _Cover | None:
         entry = entry_of(row.body["entry"])
         counts = tuple((str(s), str(day), int(count)) for s, day, count in row.body["heads"])
         for place, (stream, day, count) in enumerate(counts):
-            if (stream, day) == (head.stream, head.day) and count > head.last:
+            if (stream, day) == (stream_id, record_day) and count > seq:
                 assert isinstance(entry, EpochEntry)
                 return _Cover(row, entry, counts, place)
     return None

@@ -4,27 +4,25 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session as Orm
+from sqlalchemy import select
 
-from bidwitness.errors import InvalidInput, Unavailable
+from bidwitness.errors import InvalidInput
 from bidwitness.storage.derivatives import AUDIT_REPORT
 from bidwitness.storage.evidence.canonical import JsonValue
+from bidwitness.storage.evidence_report.issuing import numbered_on_site, signed_by_site
 from bidwitness.storage.evidence_report.making import keep_file
 from bidwitness.storage.evidence_report.registered import report_paths
-from bidwitness.storage.evidence_report.signing import open_report_signer, sign_report
-from bidwitness.storage.evidence_report.stamping import stamps_of
 from bidwitness.storage.index.audit import Who, leave_audit_entry
-from bidwitness.storage.index.commitments import row_key
-from bidwitness.storage.index.models import AuditRound, Derivative, LogShard, Outbox, Site
+from bidwitness.storage.index.models import AuditRound, Derivative, LogShard
 from bidwitness.storage.jobs import JobRun
 from bidwitness.storage.ledger.shard import origin_of
 from bidwitness.storage.trail.findings import detail_zh, finding_of
 from bidwitness.storage.trail.report import MOST, make_audit_document, report_bytes
 from bidwitness.storage.trail.search import TrailFilter, all_found
-from bidwitness.storage.trail.tables import AUDIT
+from bidwitness.storage.trail.stated import stated_entries
 
 NAME = "操作留痕审计报告"
+NUMBERS = "SJ"
 
 
 def make_audit_report(run: JobRun) -> Mapping[str, object]:
@@ -33,12 +31,13 @@ def make_audit_report(run: JobRun) -> Mapping[str, object]:
     Raises ``InvalidInput`` if more is found than a report holds, ``ConfigError``, ``StorageFull``.
     """
     with run.database.write() as orm:
-        report_id, number = _numbered(orm, run)
+        recipe = dict(run.payload)
+        report_id, number = numbered_on_site(orm, run, AUDIT_REPORT, NUMBERS, recipe)
     facts = _facts(run, number)
     run.check()
     beside = report_bytes(facts)
     digest = hashlib.sha256(beside).hexdigest()
-    signed = _signed(run, make_audit_document(facts, digest), number)
+    signed = signed_by_site(run, make_audit_document(facts, digest), number, NAME)
     document, aside = report_paths(run.settings, report_id)
     keep_file(document, signed)
     keep_file(aside, beside)
@@ -54,44 +53,12 @@ def make_audit_report(run: JobRun) -> Mapping[str, object]:
         return told
 
 
-def _numbered(orm: Orm, run: JobRun) -> tuple[str, str]:
-    """Give the report its row and its number; an attempt that was killed has left both."""
-    present = orm.scalars(select(Derivative).where(Derivative.job_id == run.id)).first()
-    if present is not None:
-        return present.id, str(present.recipe["number"])
-    # Locked, so that no two reports have one number.
-    orm.scalars(select(Site.id).with_for_update()).all()
-    count = select(func.count()).where(Derivative.kind == AUDIT_REPORT)
-    number = f"SJ-{run.settings.site}-{(orm.scalar(count) or 0) + 1:04d}"
-    row = Derivative(
-        kind=AUDIT_REPORT,
-        recipe={"number": number, **run.payload},
-        made_us=run.clock.utc_us(),
-        made_by=run.by,
-        job_id=run.id,
-    )
-    orm.add(row)
-    orm.flush()
-    return row.id, number
-
-
 def _facts(run: JobRun, number: str) -> dict[str, Any]:
     given: Any = run.payload["filter"]
     entries: list[JsonValue] = []
     for rows in all_found(run.database, TrailFilter.of(given), int(str(run.payload["up_to"]))):
         with run.database.read() as orm:
-            keys = [row_key(AUDIT.name, row.id) for row in rows]
-            places = {o.key: o for o in orm.scalars(select(Outbox).where(Outbox.key.in_(keys)))}
-        for row in rows:
-            place = places.get(row_key(AUDIT.name, row.id))
-            entries.append(
-                {
-                    "event": AUDIT.event(row),
-                    "salt": None if place is None else place.body.get("salt"),
-                    "shard": None if place is None else place.shard,
-                    "place": None if place is None else place.position,
-                }
-            )
+            entries += stated_entries(orm, rows)
         if len(entries) > MOST:
             raise InvalidInput(f"A report holds {MOST} entries: narrow the search.")
     with run.database.read() as orm:
@@ -123,15 +90,3 @@ def _facts(run: JobRun, number: str) -> dict[str, Any]:
 def _walk(row: AuditRound) -> JsonValue:
     said: list[JsonValue] = [detail_zh(finding_of(item)) for item in row.findings]
     return {"ended": row.ended_us, "looked_at": row.looked_at, "findings": said}
-
-
-def _signed(run: JobRun, document: bytes, number: str) -> bytes:
-    """Sign, with the time stamp of the first authority that gives one; without, if none does."""
-    now = run.clock.utc_us()
-    signer, issuer = open_report_signer(run.settings, now), run.settings.name
-    for stamp in stamps_of(run.settings, run.clock):
-        try:
-            return sign_report(document, signer, number, issuer, now, stamp, kind=NAME)
-        except Unavailable:
-            continue
-    return sign_report(document, signer, number, issuer, now, kind=NAME)

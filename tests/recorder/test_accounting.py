@@ -101,19 +101,11 @@ def test_footage_and_gaps_tile_the_time(moods: list[Mood], works: list[bool]) ->
         assert_tiled(desk.left())
 
 
-def has_picture(segment: SegmentFacts) -> bool:
-    (picture,) = (track.id for track in segment.tracks if track.medium == "picture")
-    return picture in {media.track for media in segment.media}
-
-
 def assert_tiled(left: Left) -> None:
     assert left.others == []
     gaps = [gap for gap in left.gaps if gap.medium == "all"]
-    # Where the picture ends, the footage does: sound that came before its segment's first picture
-    # is kept if the disk fails between the two, and lies in the gap.
-    seen = [segment for segment in left.segments if has_picture(segment)]
     items: list[SegmentFacts | GapFacts] = sorted(
-        [*seen, *gaps], key=lambda item: (item.start, item.end)
+        [*left.pictured, *gaps], key=lambda item: (item.start, item.end)
     )
     said = [(type(i).__name__, i.start - UTC0, i.end - UTC0) for i in items]
     assert all(abs(after.start - before.end) <= 1 for before, after in pairwise(items)), said

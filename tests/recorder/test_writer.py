@@ -121,7 +121,7 @@ def test_a_file_that_was_torn_once_is_cut_before_it_is_closed(tmp_path: Path, at
     chain_holds(desk)
     files_agree(desk)
     assert left.others == []
-    items = sorted([*left.segments, *(g for g in left.gaps if g.medium == "all")], key=_start)
+    items = sorted([*left.pictured, *(g for g in left.gaps if g.medium == "all")], key=_start)
     assert {"disk"} == {item.cause for item in items if isinstance(item, GapFacts)}
     assert all(abs(after.start - before.end) <= 1 for before, after in pairwise(items))
     assert items[0].start == UTC0 and items[-1].end == UTC0 + 9 * SECOND

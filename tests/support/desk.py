@@ -115,6 +115,15 @@ class Left:
         return [r for e in self.entries if isinstance(r := e.read(), SegmentFacts)]
 
     @property
+    def pictured(self) -> list[SegmentFacts]:
+        """Segments that hold something of the picture: where it ends, the footage does.
+
+        Sound that came before its segment's first picture is kept, and recorded, if the disk fails
+        between the two; it lies in the gap.
+        """
+        return [s for s in self.segments if s.tracks[0].id in {m.track for m in s.media}]
+
+    @property
     def gaps(self) -> list[GapFacts]:
         return [r for e in self.entries if isinstance(r := e.read(), GapFacts)]
 

@@ -14,7 +14,15 @@ from support.places import a_claim, a_session
 
 from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.models import Grant, Room
-from bidwitness.words import Action, GrantKind, Medium, RoomKind, SessionState, StreamRole
+from bidwitness.words import (
+    Action,
+    GrantKind,
+    Medium,
+    RoomKind,
+    SessionKind,
+    SessionState,
+    StreamRole,
+)
 
 SECOND = 1_000_000
 BOTH = (Medium.PICTURE, Medium.SOUND)
@@ -56,9 +64,10 @@ class Scene:
         *,
         state: SessionState = SessionState.SEALED,
         streams: list[str] | None = None,
+        kind: SessionKind = SessionKind.EVALUATION,
     ) -> str:
         """Add a session that claims the streams between two seconds after the start."""
-        session = a_session(self.index, state=state)
+        session = a_session(self.index, state=state, kind=kind)
         for stream in streams or self.streams:
             end = None if to_s is None else self.at(to_s)
             a_claim(self.index, session, stream, self.at(from_s), end)

@@ -183,3 +183,25 @@ def test_without_the_right_to_copy_there_is_no_button(
         assert page.get_by_role("button", name="Snapshot").count() == 0
         page.keyboard.press("s")
         assert page.get_by_role("dialog").count() == 0
+
+
+def test_a_record_of_what_was_watched(page: Page, system: RunningSystem) -> None:
+    page.get_by_role("button", name="查看笔录").click()
+    dialog = page.get_by_role("dialog")
+    assert violations(page) == []
+    dialog.locator("button[type=submit]").click()
+    link = dialog.get_by_role("link", name="下载 PDF")
+    wait_until(lambda: link.count() == 1, 60, "the record")
+    assert "一致" in dialog.get_by_role("status").inner_text()
+    for theme in ("dark", "light"):
+        page.evaluate("theme => document.documentElement.dataset.theme = theme", theme)
+        assert violations(page) == []
+    document = page.context.request.get(str(link.get_attribute("href"))).body()
+    assert document.startswith(b"%PDF")
+    json_link = dialog.get_by_role("link", name="下载 JSON").get_attribute("href")
+    facts = page.context.request.get(str(json_link)).json()
+    # Every camera showed a picture, so something of each was sent, and those bytes still stand.
+    watched = {item["stream"] for item in facts["sent"] if item["spans"]}
+    cameras = {one["camera"] for one in facts["streams"] if one["stream"] in watched}
+    assert len(cameras) == cameras_of(system)
+    assert {item["state"] for item in facts["files"]} == {"ok"}

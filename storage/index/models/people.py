@@ -161,6 +161,24 @@ class PlaybackStream(Base):
     medium: Mapped[Medium] = mapped_column(word_type(Medium), primary_key=True)
 
 
+class PlaybackTicket(Base):
+    """An address by which a player outside the browser opens a playback, for some minutes.
+
+    Kept as its SHA-256; good while the login it was made by is, and from the same address alone.
+    """
+
+    __tablename__ = "playback_tickets"
+    id: Mapped[Id]
+    playback_id: Mapped[str] = ref("playbacks")
+    login_id: Mapped[str] = ref("logins", index=False)
+    token_sha256: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    address: Mapped[str] = mapped_column(String(64))
+    made_us: Mapped[Us]
+    expires_us: Mapped[Us]
+    used_us: Mapped[Us | None]
+    revoked_us: Mapped[Us | None]
+
+
 class AuditEntry(Base):
     """Who did or saw what, when, from where, why. Rows are only ever added (a trigger refuses more)."""
 

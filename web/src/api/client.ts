@@ -65,10 +65,12 @@ import type {
   Substitution,
   System,
   ThumbnailIndex,
+  Ticket,
   Timeline,
   TrailQuery,
   User,
   VerifyReport,
+  ViewingRecord,
   WholeRegisterRow,
 } from './types';
 
@@ -357,11 +359,20 @@ export const api = {
 
   newPlayback: (request: PlaybackRequest) => call<Playback>('POST', '/playbacks', request),
 
+  newTicket: (playbackId: string, minutes: number) =>
+    call<Ticket>('POST', `/playbacks/${id(playbackId)}/ticket`, { minutes }),
+  revokeTicket: (playbackId: string) =>
+    call<void>('POST', `/playbacks/${id(playbackId)}/ticket/revoke`),
+
   newMarker: (marker: NewMarker) => call<unknown>('POST', '/markers', marker),
   removeMarker: (markerId: string, reason?: string) =>
     call<void>('POST', `/markers/${id(markerId)}/remove`, reason ? { reason } : {}),
 
   snapshot: (wish: NewSnapshot) => call<Snapshot>('POST', '/snapshots', wish),
+  newViewingRecord: (playbackId: string) =>
+    call<ViewingRecord>('POST', '/viewing-records', { playback_id: playbackId }),
+  viewingRecord: (recordId: string) =>
+    call<ViewingRecord>('GET', `/viewing-records/${id(recordId)}`),
 };
 
 async function fetched(address: string): Promise<Response> {

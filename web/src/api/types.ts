@@ -428,6 +428,30 @@ export interface Copy {
   package: string | null;
 }
 
+/** Of how many files reading their bytes again has shown what. */
+export interface FilesReread {
+  ok: number;
+  altered: number;
+  missing: number;
+  unread: number;
+  open: number;
+}
+
+/** The record of a viewing: a job, and the signed document it has made. */
+export interface ViewingRecord {
+  id: string;
+  state: JobState;
+  playback_id: string;
+  done: number;
+  total: number;
+  error: string | null;
+  number: string | null;
+  files: FilesReread | null;
+  expires_at: Micros | null;
+  document: string | null;
+  facts: string | null;
+}
+
 export interface EvidenceReport {
   id: string;
   number: string;
@@ -541,6 +565,13 @@ export interface Snapshot {
   picture: string;
   sha256: string;
   provenance: object;
+}
+
+/** `path` stands before `{stream_id}/master.m3u8`. */
+export interface Ticket {
+  id: string;
+  path: string;
+  expires_us: Micros;
 }
 
 export interface NewSnapshot {

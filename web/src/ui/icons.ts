@@ -56,6 +56,7 @@ export const icons = {
   agree: 'M4 12.5l3.5 3.5L14 9M11 15.5l1 .9L20 8.5M4 20h16',
   copy: 'M9 9h11v11H9zM5 15H4V4h11v1',
   marker: 'M6 21V4h12l-3 4.5 3 4.5H6',
+  record: 'M6 3h8l4 4v14H6zM14 3v4h4M9 12h6M9 16h4',
 } as const;
 
 export type IconName = keyof typeof icons;

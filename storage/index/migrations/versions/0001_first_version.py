@@ -360,6 +360,11 @@ def _people() -> None:
     table("playback_streams", ref("playback_id", "playbacks"), ref("stream_id", "streams"),
         text("medium", 32), key("playback_id", "stream_id", "medium"))
     index("ix_playback_streams_stream_id", "playback_streams", "stream_id")
+    table("playback_tickets", text("id", 16), ref("playback_id", "playbacks"),
+        ref("login_id", "logins"), blob("token_sha256"), text("address", 64), big("made_us"),
+        big("expires_us"), big("used_us", null=True), big("revoked_us", null=True), key("id"),
+        unique("token_sha256"))
+    index("ix_playback_tickets_playback_id", "playback_tickets", "playback_id")
 
 
 def _accounts() -> None:
