@@ -29,6 +29,7 @@ from bidwitness.api import (
     health,
     holds,
     jobs,
+    keyframes,
     live,
     log,
     markers,
@@ -126,6 +127,7 @@ ROOT_ROUTERS: tuple[APIRouter, ...] = (
     log.router,
     ticketed.router,
     play.router,
+    keyframes.router,
     thumbnails.router,
 )
 

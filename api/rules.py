@@ -79,7 +79,7 @@ RULES: tuple[Rule, ...] = (
         EVERYBODY,
         "playbacks.open_viewing playbacks.close_viewing playbacks.new_ticket playbacks.revoke_ticket"
         " play.master play.playlist play.init play.entry"
-        " thumbnails.thumbnails thumbnails.sheet",
+        " keyframes.keys keyframes.key_piece thumbnails.thumbnails thumbnails.sheet",
     ),
     # Of one's own viewings; whoever reads the audit trail, of everybody's.
     Rule(

@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 
 from bidwitness.clock import Clock
@@ -16,6 +15,8 @@ from bidwitness.errors import DamageFound, NotFound
 from bidwitness.intervals import Interval
 from bidwitness.player.cache import Lru
 from bidwitness.player.cutting import TrackFragment, adjoins
+from bidwitness.player.gops import ROUNDING_US, Gop, GopPart, up_to
+from bidwitness.player.keyframes import key_alone
 from bidwitness.player.plans import Plan
 from bidwitness.player.playbacks import Scope
 from bidwitness.player.playlist import SILENCE_US, FragmentSource, Line, Source, lay_out, render
@@ -35,7 +36,6 @@ from bidwitness.storage.index.database import Database
 from bidwitness.storage.index.footage import MAX_SEGMENT_US
 from bidwitness.storage.index.models import Init
 from bidwitness.storage.media.boxes import one_track_init
-from bidwitness.storage.spool.blob import SegmentTable
 from bidwitness.storage.spool.reading import read_range
 from bidwitness.words import Medium
 
@@ -43,8 +43,6 @@ from bidwitness.words import Medium
 AROUND_US = 120_000_000
 # Footage up to the end of a playback may take so long to be committed.
 SETTLE_US = 30_000_000
-# So far beyond its end a picture still stands for an instant: ticks are rounded, clocks drift.
-ROUNDING_US = 20_000
 ENTRY_LIMIT = 64 * 1024 * 1024
 INITS = 200
 
@@ -74,26 +72,6 @@ class Permitted:
         """Say whether fragment ``ordinal`` of a segment's track may be shown."""
         key = (run, run_seq)
         return key in self.whole or ordinal in self.parts.get(key, ())
-
-
-@dataclass(frozen=True, slots=True)
-class GopPart:
-    """A fragment of a group of pictures, with the segment it lies in and its bytes."""
-
-    held: Held
-    fragment: TrackFragment
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Gop:
-    """What is needed to decode the pictures up to an instant: from a key frame on, in order."""
-
-    init: str
-    init_data: bytes
-    track: int
-    table: SegmentTable
-    parts: tuple[GopPart, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +119,7 @@ class Pieces:
 
         Raises ``NotFound`` unless the scope may show each of them.
         """
-        held = self._one(scope, run, run_seq)
-        track = held.track(scope.medium) if held is not None else None
-        if held is None or track is None:
-            raise _not_held()
-        shown = self._fragments(scope, held, track)
+        held, track, shown = self._segment(scope, run, run_seq)
         wanted = [fragment for fragment in shown if first <= fragment.ordinal <= last]
         if not wanted or len(wanted) != last - first + 1:
             raise _not_held()
@@ -157,10 +131,44 @@ class Pieces:
         data = self._read(held, offset, length)
         parts = [data[f.offset - offset : f.offset - offset + f.size] for f in wanted]
         # The bytes of a fragment never change, also not when its segment is closed.
-        name = f"{scope.stream_id} {run} {run_seq} {track} {first} {last}"
-        tag = f'"{hashlib.sha256(name.encode()).hexdigest()[:32]}"'
-        shows = Interval(wanted[0].from_us, max(wanted[-1].to_us, wanted[0].from_us + 1))
-        return EntryBytes(b"".join(parts), tag, shows)
+        tag = _tag(f"{scope.stream_id} {run} {run_seq} {track} {first} {last}")
+        return EntryBytes(b"".join(parts), tag, _time_of(wanted))
+
+    def shown(self, scope: Scope, time: Interval) -> list[tuple[Held, Sequence[TrackFragment]]]:
+        """Give what the scope may show of its track in a time and about it, as for entries.
+
+        It comes segment by segment in the order of the recording.
+        """
+        held = self._held(scope.stream_id, time.start, time.end)
+        edge, _ = self._sort(scope, held)
+        judged = self._judge(scope, [found for found in held if found.key in edge])
+        out: list[tuple[Held, Sequence[TrackFragment]]] = []
+        for found in held:
+            track = found.track(scope.medium)
+            if found.key in edge:
+                seen = judged.get(found.key)
+                out.append((found, seen.fragments if seen is not None else ()))
+            elif track is not None:
+                out.append((found, track_fragments(self._tables.table(found), track)))
+        return out
+
+    def keys(self, scope: Scope, run: str, run_seq: int, ordinals: Sequence[int]) -> EntryBytes:
+        """Cut the key frames that begin the given fragments of a segment out of it.
+
+        Raises ``NotFound`` unless they are in order, the scope may show each, and each is one.
+        """
+        held, track, shown = self._segment(scope, run, run_seq)
+        wanted = [f for f in shown if f.key and f.ordinal in set(ordinals)]
+        if not wanted or [f.ordinal for f in wanted] != list(ordinals):
+            raise _not_held()
+        if sum(f.size for f in wanted) > ENTRY_LIMIT:
+            raise NotFound("No piece is that long.")
+        parts = [
+            key_alone(self._read(held, f.offset, f.size), place)
+            for place, f in enumerate(wanted, start=1)
+        ]
+        tag = _tag(f"{scope.stream_id} {run} {run_seq} {track} keys {list(ordinals)}")
+        return EntryBytes(b"".join(parts), tag, _time_of(wanted))
 
     def init(self, scope: Scope, init_id: str) -> bytes:
         """Give the init of the scope's track alone. Raises ``NotFound``."""
@@ -197,7 +205,7 @@ class Pieces:
             track = found.track(scope.medium)
             if track is None:
                 continue
-            chosen = _up_to(self._run_of(scope, held, found, track), at_us)
+            chosen = up_to(self._run_of(scope, held, found, track), at_us)
             if chosen:
                 parts = tuple(GopPart(h, f, self._read(h, f.offset, f.size)) for h, f in chosen)
                 init = one_track_init(self._init_body(found), track)
@@ -241,6 +249,16 @@ class Pieces:
             return held
         spooled = self._spooled(scope.stream_id, (), self._recently(scope))
         return next((found for found in spooled if found.key == (run, run_seq)), None)
+
+    def _segment(
+        self, scope: Scope, run: str, run_seq: int
+    ) -> tuple[Held, int, Sequence[TrackFragment]]:
+        """Give a segment, the scope's track in it, and what of that it may show."""
+        held = self._one(scope, run, run_seq)
+        track = held.track(scope.medium) if held is not None else None
+        if held is None or track is None:
+            raise _not_held()
+        return held, track, self._fragments(scope, held, track)
 
     def _held(self, stream_id: str, from_us: int, to_us: int) -> list[Held]:
         """Give the segments of a time and about it, what is being written now included."""
@@ -357,23 +375,13 @@ def _is_inside(scope: Scope, held: Held) -> bool:
     )
 
 
-def _up_to(
-    run: Sequence[tuple[Held, TrackFragment]], at_us: int
-) -> list[tuple[Held, TrackFragment]]:
-    """Give the fragments from the last key frame before an instant to the one that holds it."""
-    until = [item for item in run if item[1].from_us <= at_us]
-    if not until or at_us >= until[-1][1].to_us + ROUNDING_US:
-        return []
-    first = next((n for n in reversed(range(len(until))) if until[n][1].key), None)
-    if first is None:
-        return []
-    chosen = until[first:]
-    whole = all(
-        # A fragment in between that may not be shown, or was lost: nothing after it decodes.
-        b[1].ordinal == a[1].ordinal + 1 if a[0].key == b[0].key else b[1].ordinal == 0
-        for a, b in pairwise(chosen)
-    )
-    return chosen if whole else []
+def _tag(name: str) -> str:
+    return f'"{hashlib.sha256(name.encode()).hexdigest()[:32]}"'
+
+
+def _time_of(fragments: Sequence[TrackFragment]) -> Interval:
+    start = fragments[0].from_us
+    return Interval(start, max(fragments[-1].to_us, start + 1))
 
 
 def _not_held() -> NotFound:

@@ -12,7 +12,8 @@ from bidwitness.config import Settings
 from bidwitness.errors import DamageFound, Forbidden, NotFound, StorageFull
 from bidwitness.ids import new_id
 from bidwitness.intervals import Interval
-from bidwitness.player.pieces import Gop, Pieces
+from bidwitness.player.gops import Gop
+from bidwitness.player.pieces import Pieces
 from bidwitness.player.playbacks import Scope, permission_of, recheck, view_of, with_grant
 from bidwitness.player.still import Order
 from bidwitness.storage.derivatives import SNAPSHOT

@@ -116,7 +116,7 @@ def test_a_running_session_is_rewound(recording: Recording, supervisor: Page) ->
     _assert_true(supervisor, latest)
     before = clock_us(supervisor)
     for _ in range(2):
-        supervisor.keyboard.press("j")
+        supervisor.get_by_role("button", name="后退 10 秒").click()
     wait_until(lambda: clock_us(supervisor) < before - 19 * SECOND, 10, "the clock to go back")
     earlier = settled(supervisor)
     _assert_true(supervisor, earlier)

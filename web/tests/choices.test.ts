@@ -154,7 +154,7 @@ describe('keys', () => {
     expect(press('ArrowLeft')).toEqual({ do: 'skip', seconds: -5 });
     expect(press('ArrowRight', { shiftKey: true })).toEqual({ do: 'skip', seconds: 1 });
     expect(press(',')).toEqual({ do: 'frame', by: -1 });
-    expect(press('J')).toEqual({ do: 'skip', seconds: -10 });
+    expect(press('J')).toEqual({ do: 'backward' });
     expect(press('s')).toEqual({ do: 'snapshot' });
     expect(press('N')).toEqual({ do: 'marker' });
     expect(press('7')).toEqual({ do: 'focus', index: 6 });

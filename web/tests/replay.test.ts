@@ -51,6 +51,13 @@ class Fake implements Follower {
     this.at = time;
   }
 
+  rested = 0;
+
+  rest(time: Micros) {
+    this.rested++;
+    this.at = time;
+  }
+
   look() {}
 
   /** While set, no frame is ever painted. */
@@ -254,6 +261,75 @@ describe('the first sight', () => {
   });
 });
 
+describe('fast and backward', () => {
+  test('goes back, and stops where the viewing begins', () => {
+    const { replay, tiles, run } = make();
+    replay.setRate(-8);
+    replay.play();
+    run(600);
+    expect(replay.clock.time()).toBe(10 * SECOND - 8 * 500_000);
+    expect(tiles[0]!.at).toBe(replay.clock.time());
+    run(1000);
+    expect(replay.playing).toBe(false);
+    expect(replay.clock.time()).toBe(0);
+    // From there it cannot go back: it plays.
+    replay.play();
+    expect(replay.rate).toBe(1);
+  });
+
+  test('waits for the tiles between the stream and key frames, not between speeds', () => {
+    const { replay, tiles, run } = make();
+    replay.play();
+    run(500);
+    tiles[0]!.isReady = false;
+    const at = replay.clock.time();
+    replay.setRate(8);
+    run(500);
+    expect(replay.waiting).toBe(true);
+    expect(replay.clock.time()).toBe(at);
+    tiles[0]!.isReady = true;
+    run(200);
+    replay.setRate(16);
+    expect(replay.waiting).toBe(false);
+    expect(replay.clock.time()).toBeGreaterThan(at);
+  });
+
+  test('a selection is played backward again and again', () => {
+    const { replay, run } = make();
+    replay.loop = { from: 9 * SECOND, to: 12 * SECOND };
+    replay.setRate(-4);
+    replay.play();
+    run(600);
+    expect(replay.clock.time()).toBeGreaterThan(9 * SECOND);
+    expect(replay.clock.time()).toBeLessThanOrEqual(12 * SECOND);
+    expect(replay.playing).toBe(true);
+  });
+
+  test('goes on as fast as is recorded where it has caught up', () => {
+    const { replay, tiles, run } = make({ live: true });
+    replay.seek(55 * SECOND);
+    replay.setRate(16);
+    replay.play();
+    run(1000);
+    expect(replay.rate).toBe(1);
+    for (const tile of tiles) tile.extent = { from: 0, to: 65 * SECOND };
+    run(600);
+    expect(replay.clock.time()).toBeLessThan(60 * SECOND);
+    expect(replay.clock.time()).toBeGreaterThan(58 * SECOND);
+  });
+
+  test('stopping shows the frame of the clock’s instant', async () => {
+    const { replay, tiles, run } = make({ shifts: [0] });
+    replay.setRate(8);
+    replay.play();
+    run(600);
+    const at = replay.clock.time();
+    tiles[0]!.view = { kind: 'loading' };
+    await replay.pause();
+    expect(tiles[0]!.shown).toEqual([at]);
+  });
+});
+
 describe('sound', () => {
   test('is silent above twice the speed', () => {
     const { replay, run } = make();
@@ -266,6 +342,17 @@ describe('sound', () => {
     replay.setRate(4);
     run(500);
     expect(sound.followed).toBe(before);
+  });
+
+  test('is silent backward as well', () => {
+    const { replay, run } = make();
+    const sound = new Fake(60 * SECOND);
+    replay.listen(sound);
+    replay.setRate(-1);
+    replay.play();
+    run(500);
+    expect(sound.followed).toBe(0);
+    expect(sound.rested).toBeGreaterThan(0);
   });
 
   test('is one at a time', () => {

@@ -22,8 +22,10 @@ import type {
   FoundDevice,
   Grant,
   Hold,
+  KeyList,
   LoginRow,
   Me,
+  Micros,
   NewApiToken,
   NewCamera,
   NewClaim,
@@ -387,6 +389,18 @@ export function thumbnailsOf(playbackId: string, streamId: string) {
   return {
     index: async () => (await (await fetched(base)).json()) as ThumbnailIndex,
     sheet: async (sheetId: string) => (await fetched(`${base}/${id(sheetId)}.jpg`)).blob(),
+  };
+}
+
+/** The key frames of a stream of a playback: lists, pieces, and the init that a piece needs. */
+export function keysOf(playbackId: string, streamId: string) {
+  const base = `/play/${id(playbackId)}/${id(streamId)}`;
+  return {
+    list: async (from: Micros, to: Micros, step: Micros) =>
+      (await (await fetched(`${base}/keys${query({ from, to, step })}`)).json()) as KeyList,
+    piece: async (address: string) => (await fetched(`${base}/${address}`)).arrayBuffer(),
+    init: async (init: string) =>
+      (await fetched(`${base}/picture/init/${id(init)}.mp4`)).arrayBuffer(),
   };
 }
 

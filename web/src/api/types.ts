@@ -548,6 +548,16 @@ export interface ThumbnailIndex {
   sheets: ThumbnailSheet[];
 }
 
+/** Key frames: each is the picture of [at, to). */
+export interface KeyList {
+  from: Micros;
+  to: Micros;
+  step: Micros;
+  /** Nothing more will come in this time. */
+  settled: boolean;
+  pieces: { address: string; init: string; keys: { at: Micros; to: Micros }[] }[];
+}
+
 export interface Snapshot {
   id: string;
   from: Micros;

@@ -104,6 +104,18 @@ export function frameTicks(bytes: ArrayBuffer): FrameTicks | null {
   return { starts: frames.map(([at]) => at - base), end: start + length - base };
 }
 
+/** The fragments (`moof` and `mdat`) that `bytes` consist of, each by itself. */
+export function fragmentsOf(bytes: ArrayBuffer): Uint8Array<ArrayBuffer>[] {
+  const found: Uint8Array<ArrayBuffer>[] = [];
+  let start = 0;
+  boxes(new DataView(bytes), 0, bytes.byteLength, (type, _, to) => {
+    if (type !== 'mdat') return;
+    found.push(new Uint8Array(bytes, start, to - start));
+    start = to;
+  });
+  return found;
+}
+
 /** Ticks a second of the one track that an init segment describes; null if it does not say. */
 export function timescale(bytes: Uint8Array): number | null {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -7,6 +7,7 @@ export type Command =
         | 'play'
         | 'pause'
         | 'faster'
+        | 'backward'
         | 'mute'
         | 'full'
         | 'in'
@@ -48,7 +49,7 @@ export function commandOf(event: Key): Command | null {
   }
   switch (event.key.toLowerCase()) {
     case 'j':
-      return { do: 'skip', seconds: -10 };
+      return { do: 'backward' };
     case 'k':
       return { do: 'pause' };
     case 'l':

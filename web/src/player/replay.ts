@@ -2,6 +2,7 @@
 
 import type { Interval, Micros } from '../api/types';
 import { Clock } from './clock';
+import { isFast } from './keys';
 import { PERIOD_MS } from './sync';
 import type { FrameGrid } from './sync';
 import type { TileView } from './tile';
@@ -13,9 +14,11 @@ export interface Follower {
   readonly extent: Interval | null;
   frameMiddle(): Micros | null;
   nextPicture(time: Micros): Micros | null;
-  ready(time: Micros): boolean;
+  ready(time: Micros, rate: number): boolean;
   follow(time: Micros, rate: number): void;
-  cue(time: Micros): void;
+  cue(time: Micros, rate: number): void;
+  /** Stands still and silent while others show key frames. */
+  rest(time: Micros): void;
   look(time: Micros): void;
   show(time: Micros, wanted: () => boolean): Promise<void>;
   close(): void;
@@ -36,8 +39,6 @@ export const PATIENCE_MS = 3000;
 const FIRST_SIGHT: Micros = 2_000_000;
 /** Cameras that end so soon before the record does are in the last one. */
 const LAST_SIGHT: Micros = 1_000_000;
-/** Above this rate sound is noise. */
-export const SOUND_MAX_RATE = 2;
 
 export class Replay {
   readonly clock: Clock;
@@ -138,13 +139,15 @@ export class Replay {
   listen(sound: Follower | null): void {
     this.#sound?.close();
     this.#sound = sound;
-    sound?.cue(this.clock.time());
+    sound?.cue(this.clock.time(), 1);
   }
 
   play(): void {
     if (this.#playing) return;
     this.#looking = null;
-    if (this.clock.time() >= this.end && !this.bounds.live) this.clock.seek(this.bounds.from);
+    const time = this.clock.time();
+    if (this.rate < 0 && time <= this.bounds.from) this.clock.setRate(1);
+    if (this.rate > 0 && time >= this.end && !this.bounds.live) this.clock.seek(this.bounds.from);
     this.#playing = true;
     this.#hold();
   }
@@ -180,8 +183,13 @@ export class Replay {
     await this.settle(target);
   }
 
+  /** Negative is backward. Between the stream and key frames the clock waits for the tiles. */
   setRate(rate: number): void {
+    const switches = isFast(rate) !== isFast(this.rate);
     this.clock.setRate(rate);
+    if (!this.#playing || !switches) return;
+    this.clock.pause();
+    this.#hold();
   }
 
   /**
@@ -216,7 +224,7 @@ export class Replay {
   }
 
   async #showAll(time: Micros, wanted: () => boolean): Promise<void> {
-    this.#sound?.cue(time);
+    this.#sound?.cue(time, 1);
     await Promise.all([...this.tiles.values()].map((tile) => tile.show(time, wanted)));
     this.onStep();
   }
@@ -233,24 +241,31 @@ export class Replay {
   }
 
   #run(time: Micros): void {
-    if (this.loop && time >= this.loop.to) {
-      this.seek(this.loop.from);
-      return;
+    const { rate } = this;
+    if (this.loop && (rate < 0 ? time <= this.loop.from : time >= this.loop.to)) {
+      this.seek(rate < 0 ? this.loop.to : this.loop.from);
+    } else if (rate < 0 && time <= this.bounds.from) {
+      this.#stop();
+      void this.settle(this.bounds.from);
+    } else if (rate > 0 && time >= this.end) this.#atEnd();
+    else {
+      for (const tile of this.tiles.values()) tile.follow(time, rate);
+      if (isFast(rate)) this.#sound?.rest(time);
+      else this.#sound?.follow(time, rate);
     }
-    if (time >= this.end) {
-      if (this.bounds.live) {
-        this.clock.pause();
-        this.clock.seek(this.end);
-        this.#heldSince = this.now();
-      } else {
-        this.#stop();
-        void this.settle(this.#lastSight() - 1000);
-      }
-      return;
+  }
+
+  #atEnd(): void {
+    if (this.bounds.live) {
+      // What is recorded now comes no faster.
+      if (isFast(this.rate)) this.clock.setRate(1);
+      this.clock.pause();
+      this.clock.seek(this.end);
+      this.#heldSince = this.now();
+    } else {
+      this.#stop();
+      void this.settle(this.#lastSight() - 1000);
     }
-    for (const tile of this.tiles.values()) tile.follow(time, this.clock.rate);
-    if (this.clock.rate > SOUND_MAX_RATE) this.#sound?.cue(time);
-    else this.#sound?.follow(time, this.clock.rate);
   }
 
   /** Where cameras end within a second of the record's end, their last pictures are its last sight. */
@@ -261,11 +276,12 @@ export class Replay {
 
   /** The clock stands until the tiles are ready, but not for ever: one must not stop the rest. */
   #waitFor(time: Micros): void {
-    for (const tile of this.tiles.values()) tile.cue(time);
-    const ready = [...this.tiles.values()].every((tile) => tile.ready(time));
+    const { rate } = this;
+    for (const tile of this.tiles.values()) tile.cue(time, rate);
+    const ready = [...this.tiles.values()].every((tile) => tile.ready(time, rate));
     const known = [...this.tiles.values()].some((tile) => tile.extent !== null);
     const patient = this.now() - this.#heldSince! < PATIENCE_MS;
-    if (this.bounds.live && time > this.end - LIVE_MARGIN / 4) return;
+    if (this.bounds.live && rate > 0 && time > this.end - LIVE_MARGIN / 4) return;
     if (ready || (known && !patient)) {
       this.#heldSince = null;
       this.clock.play();
@@ -276,15 +292,16 @@ export class Replay {
     const time = this.clock.time();
     this.#next = null;
     this.#heldSince = this.now();
-    for (const tile of this.tiles.values()) tile.cue(time);
-    this.#sound?.cue(time);
+    for (const tile of this.tiles.values()) tile.cue(time, this.rate);
+    if (isFast(this.rate)) this.#sound?.rest(time);
+    else this.#sound?.cue(time, 1);
   }
 
   #stop(): void {
     this.#playing = false;
     this.#heldSince = null;
     this.clock.pause();
-    this.#sound?.cue(this.clock.time());
+    this.#sound?.cue(this.clock.time(), 1);
   }
 
   #focused(): Follower | null {

@@ -17,6 +17,9 @@ export interface Tuning {
 
 export const PERIOD_MS = 100;
 
+/** Faster than this, and backward, key frames alone are shown, and nothing is heard. */
+export const FASTEST_STREAM = 2;
+
 export const PICTURE: Tuning = {
   hardSeek: 0.4,
   lead: 0.06,

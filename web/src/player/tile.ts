@@ -13,7 +13,8 @@ import type { Place, Span } from './timemap';
 
 export type TileView =
   | { kind: 'loading' }
-  | { kind: 'picture'; driftMs: number }
+  /** `keyAt`: it is the key frame of that instant, which stands for what follows it. */
+  | { kind: 'picture'; driftMs: number; keyAt?: Micros }
   | { kind: 'gap'; from: Micros; to: Micros }
   | { kind: 'before' }
   | { kind: 'after' }
@@ -43,6 +44,12 @@ const CONFIG = {
   maxLiveSyncPlaybackRate: 1,
   liveDurationInfinity: true,
 };
+
+function maskOf(place: Exclude<Place, { kind: 'media' }>): TileView {
+  return place.kind === 'gap'
+    ? { kind: 'gap', from: place.from, to: place.to }
+    : { kind: place.kind };
+}
 
 export class Tile {
   view: TileView = { kind: 'loading' };
@@ -184,6 +191,15 @@ export class Tile {
     else this.#judge(place.media);
   }
 
+  /** Stands still and silent while others show key frames; says what there is at `time`. */
+  rest(time: Micros): void {
+    this.#want = time;
+    if (this.#stuck()) return;
+    if (!this.media.paused) this.media.pause();
+    const place = this.placeOf(time);
+    this.view = place.kind === 'media' ? { kind: 'picture', driftMs: 0 } : maskOf(place);
+  }
+
   #near(media: number, seconds: number): boolean {
     return Math.abs(this.media.currentTime - media) <= seconds;
   }
@@ -201,8 +217,7 @@ export class Tile {
     if (!this.media.paused) this.media.pause();
     const next = place.kind === 'gap' ? place.resume : place.kind === 'before' ? place.first : null;
     if (next !== null && !this.media.seeking && !this.#near(next, 0.2)) this.#seek(next + 0.001);
-    this.view =
-      place.kind === 'gap' ? { kind: 'gap', from: place.from, to: place.to } : { kind: place.kind };
+    this.view = maskOf(place);
   }
 
   /** A frame of another instant is not shown: the tile counts as loading until it has caught up. */

@@ -1,28 +1,37 @@
 /** The state of one opened replay as the page sees it: a thin, reactive skin over `Replay`. */
 
 import { untrack } from 'svelte';
-import { playlistUrl, thumbnailsOf } from '../api/client';
+import { keysOf, playlistUrl, thumbnailsOf } from '../api/client';
 import type { Interval, Micros, Playback, PlaybackStream, Timeline } from '../api/types';
 import { beginning, camerasOf, copyOf, pictureOf, soundAloneOf, soundOf } from '../player/cameras';
+import { CameraTile } from '../player/camera-tile';
 import type { PlayedCamera, Quality } from '../player/cameras';
-import { Replay, SOUND_MAX_RATE } from '../player/replay';
+import { isFast, KeyTrack } from '../player/keys';
+import { KeyView } from '../player/keyview';
+import { Replay } from '../player/replay';
+import { CanvasPainter } from '../player/stills';
 import { SOUND } from '../player/sync';
 import { Thumbnails, type Sight } from '../player/thumbnails';
 import { Tile } from '../player/tile';
 import type { TileView } from '../player/tile';
 
-const RATES = [0.25, 0.5, 1, 2, 4];
+export const RATES = [-16, -8, -4, -2, -1, 0.25, 0.5, 1, 2, 4, 8, 16];
+const BACKWARD = [-1, -2, -4, -8, -16];
+const FORWARD = [0.25, 0.5, 1, 2, 4, 8, 16];
 
 function canPlay(mime: string): boolean {
   return 'MediaSource' in window && MediaSource.isTypeSupported(mime);
 }
 
 /** Called with an element when it is there; gives what to do when it goes. */
-type Attachment = (media: HTMLMediaElement) => () => void;
+type Attachment<T extends HTMLElement> = (element: T) => () => void;
 
 export interface Shown {
   camera: PlayedCamera;
+  /** The stream that is wanted. */
   stream: PlaybackStream | null;
+  /** The one in front, and behind it the one that is wanted until it has its first picture. */
+  layers: PlaybackStream[];
   /** It has no picture: the tile shows its level. */
   soundAlone: boolean;
   number: number;
@@ -51,7 +60,11 @@ export class Stage {
   #thumbnails = new Map<string, Thumbnails>();
   /** Counts what has arrived, so that the page looks again. */
   #sights = $state(0);
-  #attachments = new Map<string, Attachment>();
+  #attachments = new Map<string, Attachment<HTMLMediaElement>>();
+  #keyAttachments = new Map<string, Attachment<HTMLCanvasElement>>();
+  #tiles = new Map<string, CameraTile>();
+  /** Of each camera on the stage, the stream that is in front. */
+  #front = $state.raw<Record<string, string>>({});
 
   constructor(
     private readonly playback: Playback,
@@ -76,12 +89,16 @@ export class Stage {
   readonly shown: Shown[] = $derived.by(() => {
     const alone = this.alone !== null || this.cameras.length === 1;
     return this.cameras
-      .map((camera, index) => ({
-        camera,
-        stream: pictureOf(camera, this.quality, alone, canPlay) ?? soundAloneOf(camera),
-        soundAlone: soundAloneOf(camera) !== null,
-        number: index + 1,
-      }))
+      .map((camera, index) => {
+        const stream = pictureOf(camera, this.quality, alone, canPlay) ?? soundAloneOf(camera);
+        return {
+          camera,
+          stream,
+          layers: stream ? this.#layers(camera, stream) : [],
+          soundAlone: soundAloneOf(camera) !== null,
+          number: index + 1,
+        };
+      })
       .filter(({ camera }) => this.alone === null || camera.key === this.alone);
   });
 
@@ -128,29 +145,67 @@ export class Stage {
     if (this.replay.bounds.live) this.replay.bounds = { ...this.replay.bounds, to, live: false };
   }
 
-  /** What ties a stream's video element to the replay: the same function for the same stream. */
-  attachment(shown: Shown): Attachment {
-    const key = `${shown.camera.key}:${shown.stream?.stream_id}`;
-    const known = this.#attachments.get(key) ?? this.#attach(shown);
+  /** A tile begins with the sub-stream, which is there soonest, and keeps what it has meanwhile. */
+  #layers(camera: PlayedCamera, wanted: PlaybackStream): PlaybackStream[] {
+    const front = camera.streams.find((one) => one.stream_id === this.#front[camera.key]);
+    const first = front ?? pictureOf(camera, 'sub', false, canPlay) ?? wanted;
+    return first.stream_id === wanted.stream_id ? [wanted] : [first, wanted];
+  }
+
+  /** What ties a stream's media element to the replay: the same function for the same stream. */
+  attachment(camera: PlayedCamera, stream: PlaybackStream): Attachment<HTMLMediaElement> {
+    const key = `${camera.key}:${stream.stream_id}`;
+    const known = this.#attachments.get(key) ?? this.#attach(camera, stream);
     this.#attachments.set(key, known);
     return known;
   }
 
-  #attach({ camera, stream, soundAlone }: Shown): Attachment {
+  #attach(camera: PlayedCamera, stream: PlaybackStream): Attachment<HTMLMediaElement> {
+    const soundAlone = soundAloneOf(camera) !== null;
     return (media) => {
-      if (!stream) return () => {};
       const url = playlistUrl(this.playback.id, stream.stream_id, soundAlone ? 'sound' : 'picture');
       const tuning = soundAlone ? SOUND : undefined;
-      const tile = new Tile(media, url, this.replay.clock.time(), tuning);
-      this.replay.add(camera.key, tile);
-      this.replay.focus = untrack(() => this.focus);
-      tile.open();
+      const layer = new Tile(media, url, this.replay.clock.time(), tuning);
+      const tile = this.#tileOf(camera.key);
+      untrack(() => {
+        tile.join(stream.stream_id, layer);
+        this.#front = { [camera.key]: stream.stream_id, ...this.#front };
+      });
       return () => {
-        // The next stream of this camera may already have taken the place.
+        if (tile.leave(layer)) return;
+        this.#tiles.delete(camera.key);
         if (this.replay.tiles.get(camera.key) === tile) this.replay.remove(camera.key);
-        else tile.close();
+        const { [camera.key]: _, ...rest } = this.#front;
+        this.#front = rest;
       };
     };
+  }
+
+  #tileOf(key: string): CameraTile {
+    const known = this.#tiles.get(key);
+    if (known) return known;
+    const tile = new CameraTile();
+    tile.onFront = (id) => (this.#front = { ...this.#front, [key]: id });
+    this.#tiles.set(key, tile);
+    this.replay.add(key, tile);
+    this.replay.focus = untrack(() => this.focus);
+    return tile;
+  }
+
+  /** What ties a camera's canvas to its key frames; those of the sub-stream cost least. */
+  keyAttachment(camera: PlayedCamera): Attachment<HTMLCanvasElement> {
+    const known = this.#keyAttachments.get(camera.key);
+    if (known) return known;
+    const attach: Attachment<HTMLCanvasElement> = (canvas) => {
+      const stream = pictureOf(camera, 'sub', false, canPlay);
+      if (!stream) return () => {};
+      const track = new KeyTrack(keysOf(this.playback.id, stream.stream_id));
+      const tile = this.#tileOf(camera.key);
+      tile.showKeys(new KeyView(track, new CanvasPainter(canvas)));
+      return () => tile.showKeys(null);
+    };
+    this.#keyAttachments.set(camera.key, attach);
+    return attach;
   }
 
   /** Plays the chosen camera's sound on `audio` while wanted; gives how to stop. */
@@ -187,9 +242,19 @@ export class Stage {
     this.#take();
   }
 
+  /** `L`: plays, and faster each time; out of backward play it plays forward at once. */
   faster(): void {
+    if (!this.playing || this.rate < 0) {
+      if (isFast(this.rate)) this.setRate(1);
+      if (!this.playing) this.toggle();
+    } else this.setRate(FORWARD[FORWARD.indexOf(this.rate) + 1] ?? this.rate);
+  }
+
+  /** `J`: plays backward, and faster each time. */
+  backward(): void {
+    const going = this.playing && this.rate < 0;
+    this.setRate(BACKWARD[going ? BACKWARD.indexOf(this.rate) + 1 : 0] ?? this.rate);
     if (!this.playing) this.toggle();
-    else this.setRate(RATES[RATES.indexOf(this.rate) + 1] ?? this.rate);
   }
 
   pause(): void {
@@ -236,10 +301,6 @@ export class Stage {
     this.#mark = null;
     this.loop = null;
     this.replay.loop = null;
-  }
-
-  get silentBecauseFast(): boolean {
-    return this.rate > SOUND_MAX_RATE;
   }
 
   #take(): void {
