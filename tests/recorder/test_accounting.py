@@ -77,7 +77,7 @@ MOODS = st.builds(
     works=st.lists(st.booleans(), min_size=1, max_size=7),
 )
 @settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     report_multiple_bugs=False,
