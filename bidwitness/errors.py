@@ -19,6 +19,7 @@
     │   └── CameraError                a camera does not answer, or not with video
     ├── ConfigError         500 / 78   a setting is wrong or missing
     ├── DamageFound         500 / 65   stored bytes or records are not what was recorded
+    │   └── FootageLost                they are not there any more
     └── StorageFull         507 / 74   no room for what must be written
 
 The first figure is the HTTP status of the problem+json answer, the second the exit code of a
@@ -124,6 +125,8 @@ class DamageFound(BidWitnessError):
 
 class FootageLost(DamageFound):
     """The bytes are not there any more, though nobody gave them up."""
+
+    kind = "footage-lost"
 
 
 class StorageFull(BidWitnessError):

@@ -70,6 +70,7 @@ export const en: Dictionary = {
       camera: 'The camera cannot be reached',
       config: 'The service is not configured correctly',
       damage: 'Damaged data were found',
+      'footage-lost': 'Footage is not there any more',
       'storage-full': 'The storage is full',
       internal: 'Something went wrong in the server',
     },

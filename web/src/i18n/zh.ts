@@ -68,6 +68,7 @@ export const zh = {
       camera: '无法连接摄像机',
       config: '服务配置有误',
       damage: '发现数据损坏',
+      'footage-lost': '录像数据已不存在',
       'storage-full': '存储空间已满',
       internal: '服务器内部出错',
     },
