@@ -58,6 +58,7 @@ class KeepLock:
 
     def release(self) -> None:
         with self._guard:
+            self._unlock_database()
             self._drop_connection()
             if self._file is not None:
                 os.close(self._file)
@@ -95,6 +96,15 @@ class KeepLock:
             raise
         connection.close()
         return False
+
+    def _unlock_database(self) -> None:
+        """Let go at once: the server notices a closed connection only a moment later."""
+        if self._connection is not None:
+            try:
+                query = text("SELECT pg_advisory_unlock(:number)")
+                self._connection.execute(query, {"number": ADVISORY_LOCK})
+            except DBAPIError:
+                log.warning("the connection that held the site's lock broke")
 
     def _drop_connection(self) -> None:
         if self._connection is not None:

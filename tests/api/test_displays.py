@@ -438,7 +438,8 @@ def test_duty_is_done_at_displays_and_from_listed_networks(hall: Hall) -> None:
         assert found.json()["duty_at_posts"] is True
         assert state_of(desk, picture) == "forbidden"
         assert "值守网络" in hall.entries("live.start")[-1].facts["why"]
-        session = desk.get(f"{V1}/sessions?state=recording").json()["items"][0]["id"]
+        running = desk.get(f"{V1}/sessions?state=recording").json()["items"]
+        (session,) = [one["id"] for one in running if one["kind"] == "evaluation"]
         answer = desk.post(f"{V1}/playbacks", json={"session_id": session})
         assert "not_at_post" in str(problem_of(answer, 403, "forbidden")["detail"])
         sign_in(browser)

@@ -202,6 +202,11 @@ def violations(page: Page) -> list[str]:
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate(
         """async (rules) => {
+            // Colours on their way from one theme to the other are neither's.
+            const ending = document.getAnimations().filter(
+                (one) => one.effect.getComputedTiming().endTime !== Infinity,
+            );
+            await Promise.all(ending.map((one) => one.finished.catch(() => undefined)));
             const result = await axe.run(document, { runOnly: rules });
             return result.violations.map(
                 (one) => one.id + ': ' + one.nodes.map((node) => node.target.join(' ')).join(', '),
