@@ -185,6 +185,20 @@ def test_without_the_right_to_copy_there_is_no_button(
         assert page.get_by_role("dialog").count() == 0
 
 
+def test_the_watermark_lies_over_every_picture(page: Page) -> None:
+    layers = page.evaluate(
+        """() => [...document.querySelectorAll('[data-tile] .picture')].map((picture) => {
+            const height = (one) => Number(getComputedStyle(one).zIndex) || 0;
+            const marks = [...picture.querySelectorAll('canvas:not(.keys)')].map(height);
+            const pictures = [...picture.querySelectorAll('video, canvas.keys')].map(height);
+            return [Math.min(...marks), Math.max(...pictures), marks.length, pictures.length];
+        })"""
+    )
+    assert layers
+    for mark, picture, marks, pictures in layers:
+        assert mark > picture and marks == 1 and pictures >= 2
+
+
 def test_a_record_of_what_was_watched(page: Page, system: RunningSystem, cameras: int) -> None:
     page.get_by_role("button", name="查看笔录").click()
     dialog = page.get_by_role("dialog")
