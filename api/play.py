@@ -146,6 +146,13 @@ class Place(NamedTuple):
     last: int
 
 
+def place_of(run: RunPath, run_seq: Counted, first: Counted, last: Counted) -> Place:
+    return Place(run, run_seq, first, last)
+
+
+ThePlace = Annotated[Place, Depends(place_of)]
+
+
 @router.get("/{playback}/{stream}/master.m3u8", response_class=Response, responses=gives(PLAYLIST))
 def master(
     playback: IdPath, stream: IdPath, user: Me, database: TheDatabase, viewer: TheViewer
@@ -222,16 +229,13 @@ def entry(
     playback: IdPath,
     stream: IdPath,
     track: Medium,
-    run: RunPath,
-    run_seq: Counted,
-    first: Counted,
-    last: Counted,
+    place: ThePlace,
     user: Me,
     viewer: TheViewer,
 ) -> Response:
     """The fragments ``first`` to ``last`` of the track in a segment, as they were recorded."""
     scope = viewer.scope(user, playback, stream, track)
-    return entry_answer(viewer, user, scope, Place(run, run_seq, first, last))
+    return entry_answer(viewer, user, scope, place)
 
 
 def entry_answer(viewer: Viewer, user: CurrentUser, scope: Scope, place: Place) -> Response:

@@ -13,10 +13,8 @@ from bidwitness.api.openapi import gives
 from bidwitness.api.play import (
     PLAYLIST,
     TYPES,
-    Counted,
     InitPath,
-    Place,
-    RunPath,
+    ThePlace,
     TheViewer,
     Viewer,
     entry_answer,
@@ -115,12 +113,8 @@ def init(stream: IdPath, track: Medium, init: InitPath, of: TheTicket) -> Respon
 def entry(
     stream: IdPath,
     track: Medium,
-    run: RunPath,
-    run_seq: Counted,
-    first: Counted,
-    last: Counted,
+    place: ThePlace,
     of: TheTicket,
 ) -> Response:
     """The fragments ``first`` to ``last`` of the track in a segment, as they were recorded."""
-    place = Place(run, run_seq, first, last)
     return entry_answer(of.viewer, of.user, of.scope(stream, track), place)

@@ -57,7 +57,6 @@ def take(
         standing=orm.scalar(_standing(user_id, session_id, at_us)) is not None,
         overdue=orm.scalar(_unreviewed(user_id, at_us)) is not None,
     )
-    until = at_us + terms.minutes * MINUTE_US
     grant = Grant(
         kind=GrantKind.BREAK_GLASS,
         user_id=user_id,
@@ -67,7 +66,7 @@ def take(
         reason=reason,
         made_us=at_us,
         made_by=who.name,
-        expires_us=until,
+        expires_us=at_us + terms.minutes * MINUTE_US,
         officers=[],
     )
     orm.add(grant)
@@ -75,8 +74,14 @@ def take(
     due = review_due_us(at_us, terms.review_days)
     row = BreakGlass(grant_id=grant.id, user_id=user_id, due_us=due)
     orm.add(row)
-    user = orm.get_one(User, user_id)
-    about = about_session(orm, session_id)
+    _announce(orm, who, grant, terms, due, at_us)
+    return row
+
+
+def _announce(orm: Orm, who: Who, grant: Grant, terms: Terms, due_us: int, at_us: int) -> None:
+    """Write it into the register and the audit trail, and give the alarm."""
+    assert grant.session_id is not None
+    user, about = orm.get_one(User, grant.user_id), about_session(orm, grant.session_id)
     names = "、".join(Medium(medium).zh for medium in grant.media)
     entry = enter(
         orm,
@@ -86,27 +91,33 @@ def take(
             kind=RegisterKind.BREAK_GLASS,
             person=user.name,
             content=f"{RegisterKind.BREAK_GLASS.zh} {about['name']}；{names}；{terms.minutes} 分钟",
-            reason=reason,
+            reason=grant.reason,
             grant_id=grant.id,
-            session_id=session_id,
+            session_id=grant.session_id,
             facts={
                 "username": user.username,
                 "about": [about],
                 "media": grant.media,
                 "actions": grant.actions,
-                "expires_at": until,
-                "review_due_at": due,
+                "expires_at": grant.expires_us,
+                "review_due_at": due_us,
             },
         ),
     )
-    facts = {"grant": grant.id, "register": entry.number, "until": until, "review_due": due}
-    subject = f"session:{session_id}"
-    leave_audit_entry(orm, who, "break_glass.take", subject, at_us, reason=reason, facts=facts)
+    facts = {
+        "grant": grant.id,
+        "register": entry.number,
+        "until": grant.expires_us,
+        "review_due": due_us,
+    }
+    subject = f"session:{grant.session_id}"
+    leave_audit_entry(
+        orm, who, "break_glass.take", subject, at_us, reason=grant.reason, facts=facts
+    )
     raise_alarm(
         *(orm, TAKEN, _alarm_about(grant.id), at_us),
         cause=f"{user.name} sees a session without a turn of duty; register no. {entry.number}.",
     )
-    return row
 
 
 def review(

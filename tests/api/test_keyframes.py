@@ -1,7 +1,5 @@
 """Key frames alone, on the wire: exactly those that a viewing may show, with the recorded bytes."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,7 +9,7 @@ from support.api import RunningApi, problem_of
 from support.clock import FakeClock
 from support.footage import FRAME_US, Reel, numbers_in
 from support.stored import ffmpeg_words
-from support.viewing import SECOND, Scene, Watcher
+from support.viewing import SECOND, Scene, Watcher, watching
 
 from bidwitness.player.keyframes import LIST_US, PER_PIECE
 from bidwitness.storage.index.models import AuditEntry, Grant
@@ -34,17 +32,6 @@ class Key:
 @pytest.fixture
 def scene(api: RunningApi, clock: FakeClock) -> Scene:
     return Scene(api.database, api.parts.settings.spool, clock)
-
-
-@contextmanager
-def auditor(api: RunningApi, scene: Scene, session: str, **grant: float) -> Iterator[Watcher]:
-    name = f"auditor.{session}"
-    scene.grant(api.add_user(name, Role.AUDITOR), session, **grant)
-    with api.as_user(name) as client:
-        watcher = Watcher(client)
-        answer = watcher.open(session)
-        assert answer.status_code == 201, answer.text
-        yield watcher
 
 
 def address(watcher: Watcher, scene: Scene, rest: str) -> str:
@@ -97,7 +84,7 @@ def test_they_are_those_of_the_permitted_fragments_alone(api: RunningApi, scene:
     reel.segments(40)
     earlier, later = scene.session(0, 20.5), scene.session(20.5, 40)
     scene.clock.advance(90 * SECOND)
-    with auditor(api, scene, earlier) as one, auditor(api, scene, later, from_s=27) as other:
+    with watching(api, scene, earlier) as one, watching(api, scene, later, from_s=27) as other:
         mine = fetched(one, scene)
         check(mine, scene, reel, range(0, 500, 50))
         assert [key.to - key.at for key in mine] == [2 * SECOND] * 10
@@ -123,7 +110,7 @@ def test_a_right_that_ended_ends_them(api: RunningApi, scene: Scene) -> None:
     scene.reel().segments(10)
     session = scene.session(0, 10)
     scene.clock.advance(60 * SECOND)
-    with auditor(api, scene, session) as watcher:
+    with watching(api, scene, session) as watcher:
         path = listed(watcher, scene, 0, 10)["pieces"][0]["address"]
         with api.database.write() as orm:
             orm.scalars(select(Grant)).one().revoked_us = scene.clock.utc_us()
@@ -140,7 +127,7 @@ def test_none_stands_for_a_hole_and_steps_thin_them(api: RunningApi, scene: Scen
     reel.segments(12)
     session = scene.session(0, 40)
     scene.clock.advance(90 * SECOND)
-    with auditor(api, scene, session) as watcher:
+    with watching(api, scene, session) as watcher:
         every = fetched(watcher, scene)
         after = range(400, 685, 25)
         check(every, scene, reel, [*range(0, 200, 25), *after])
@@ -159,7 +146,7 @@ def test_a_source_of_key_frames_alone_is_thinned(api: RunningApi, scene: Scene) 
     scene.reel(gop=1, sound=False).segments(6)
     session = scene.session(0, 6)
     scene.clock.advance(60 * SECOND)
-    with auditor(api, scene, session) as watcher:
+    with watching(api, scene, session) as watcher:
         keys = fetched(watcher, scene)
         assert 12 <= len(keys) <= 13
         assert all(key.to - key.at <= SECOND // 2 + FRAME_US for key in keys)
@@ -189,7 +176,7 @@ def test_wishes_that_cannot_be_name_the_field(api: RunningApi, scene: Scene) -> 
     scene.reel().segments(2)
     session = scene.session(0, 2)
     scene.clock.advance(60 * SECOND)
-    with auditor(api, scene, session) as watcher:
+    with watching(api, scene, session) as watcher:
         start = scene.at(0)
         for params, field in (
             ({"from": start, "to": start}, "to"),
@@ -207,7 +194,7 @@ def test_what_is_sent_is_noted_as_of_entries(api: RunningApi, scene: Scene) -> N
     scene.reel().segments(20)
     session = scene.session(0, 20)
     scene.clock.advance(60 * SECOND)
-    with auditor(api, scene, session) as watcher:
+    with watching(api, scene, session) as watcher:
         listed(watcher, scene, 0, 20)
         with api.database.read() as orm:
             assert not list(orm.scalars(select(AuditEntry).where(AuditEntry.action == SEEN)))

@@ -2,8 +2,6 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 
 import av
@@ -16,7 +14,7 @@ from support.factories import booked
 from support.footage import FRAME_US, Reel, numbers_in
 from support.needs import absent
 from support.session_desk import Desk
-from support.viewing import SECOND, Scene, Watcher
+from support.viewing import SECOND, Scene, Watcher, watching
 
 from bidwitness.storage.index.models import AuditEntry, Claim, FragmentTable, Grant
 from bidwitness.words import Medium, Role, RoomKind, SessionState
@@ -27,24 +25,11 @@ def scene(api: RunningApi, clock: FakeClock) -> Scene:
     return Scene(api.database, api.parts.settings.spool, clock)
 
 
-@contextmanager
-def auditor(api: RunningApi, scene: Scene, session: str, **grant: object) -> Iterator[Watcher]:
-    """Somebody with a grant for a session, signed in, who has opened it."""
-    name = f"auditor.{session}"
-    user = api.add_user(name, Role.AUDITOR)
-    scene.grant(user, session, **grant)
-    with api.as_user(name) as client:
-        watcher = Watcher(client)
-        answer = watcher.open(session)
-        assert answer.status_code == 201, answer.text
-        yield watcher
-
-
 def test_every_frame_of_a_session_once_and_in_order(api: RunningApi, scene: Scene) -> None:
     scene.reel().segments(32)
     session = scene.session(0, 32)
     scene.clock.advance(60 * SECOND)
-    with auditor(api, scene, session) as watcher:
+    with watching(api, scene, session) as watcher:
         assert watcher.playback["live"] is False
         assert (watcher.playback["from"], watcher.playback["to"]) == (scene.at(0), scene.at(32))
         stream = watcher.playback["streams"][0]
@@ -70,7 +55,7 @@ def test_program_dates_are_those_of_the_frames(api: RunningApi, scene: Scene) ->
     reel.segments(12)
     session = scene.session(0, 40)
     scene.clock.advance(90 * SECOND)
-    with auditor(api, scene, session) as watcher:
+    with watching(api, scene, session) as watcher:
         playlist = watcher.playlist(scene.stream)
         assert playlist.text.count("#EXT-X-DISCONTINUITY\n") == 1
         assert [line.seconds for line in playlist.holes] == [6, 1, 6, 6, 1]
@@ -91,7 +76,7 @@ def test_two_sessions_three_seconds_apart_show_nothing_of_each_other(
     later = scene.session(30.3, 58.1)
     between = range(round(27.3 * 25), round(30.3 * 25) + 1)
     scene.clock.advance(120 * SECOND)
-    with auditor(api, scene, earlier) as one, auditor(api, scene, later) as other:
+    with watching(api, scene, earlier) as one, watching(api, scene, later) as other:
         seen_one, seen_other = one.frames(scene.stream), other.frames(scene.stream)
         assert seen_one == list(range(25, 27 * 25))
         assert seen_other == list(range(31 * 25, 58 * 25))
@@ -119,7 +104,7 @@ def test_sessions_that_touch_share_no_frame_and_hide_the_gop_between(
     scene.reel(gop=50).segments(40)
     earlier, later = scene.session(0, 20.5), scene.session(20.5, 40)
     scene.clock.advance(90 * SECOND)
-    with auditor(api, scene, earlier) as one, auditor(api, scene, later) as other:
+    with watching(api, scene, earlier) as one, watching(api, scene, later) as other:
         assert one.frames(scene.stream) == list(range(20 * 25))
         assert other.frames(scene.stream) == list(range(22 * 25, 40 * 25))
         assert other.playlist(scene.stream).lines[0].gap
@@ -129,7 +114,7 @@ def test_only_the_permitted_medium_leaves(api: RunningApi, scene: Scene) -> None
     scene.reel().segments(10)
     session = scene.session(0, 10)
     scene.clock.advance(60 * SECOND)
-    with auditor(api, scene, session, media=(Medium.PICTURE,)) as watcher:
+    with watching(api, scene, session, media=(Medium.PICTURE,)) as watcher:
         assert watcher.playback["streams"][0]["tracks"] == ["picture"]
         assert watcher.frames(scene.stream) == list(range(250))
         address = watcher.playlist(scene.stream).entries[0].address
@@ -144,7 +129,7 @@ def test_a_grant_for_a_part_shows_that_part(api: RunningApi, scene: Scene) -> No
     scene.reel().segments(30)
     session = scene.session(0, 30)
     scene.clock.advance(60 * SECOND)
-    with auditor(api, scene, session, from_s=9.5, to_s=20) as watcher:
+    with watching(api, scene, session, from_s=9.5, to_s=20) as watcher:
         assert watcher.frames(scene.stream) == list(range(10 * 25, 20 * 25))
 
 
@@ -152,7 +137,7 @@ def test_a_viewing_may_be_narrower_than_its_session(api: RunningApi, scene: Scen
     scene.reel().segments(30)
     session = scene.session(0, 30)
     scene.clock.advance(60 * SECOND)
-    with auditor(api, scene, session) as watcher:
+    with watching(api, scene, session) as watcher:
         answer = watcher.open(session, **{"from": scene.at(12.5), "to": scene.at(20)})
         assert answer.status_code == 201, answer.text
         # The GOP that holds the wanted instant is needed to show it.
@@ -163,7 +148,7 @@ def test_what_was_allowed_is_asked_again_at_every_request(api: RunningApi, scene
     scene.reel().segments(20)
     session = scene.session(0, 20)
     scene.clock.advance(60 * SECOND)
-    with auditor(api, scene, session, expires_s=100) as watcher:
+    with watching(api, scene, session, expires_s=100) as watcher:
         entry = watcher.playlist(scene.stream).entries[0]
         assert watcher.get(scene.stream, entry.address).status_code == 200
         # Another session's claim, made late, takes the middle out of it at once.
@@ -207,7 +192,7 @@ def test_a_login_that_ends_ends_its_viewings(api: RunningApi, scene: Scene) -> N
     scene.reel().segments(10)
     session = scene.session(0, 10)
     scene.clock.advance(60 * SECOND)
-    with auditor(api, scene, session) as watcher:
+    with watching(api, scene, session) as watcher:
         assert watcher.get(scene.stream, "index.m3u8").status_code == 200
         assert watcher.client.post("/api/v1/auth/logout").status_code == 204
         problem_of(watcher.get(scene.stream, "index.m3u8"), 401, "unauthenticated")
@@ -217,7 +202,7 @@ def test_a_closed_viewing_answers_no_more(api: RunningApi, scene: Scene) -> None
     scene.reel().segments(10)
     session = scene.session(0, 10)
     scene.clock.advance(60 * SECOND)
-    with auditor(api, scene, session) as watcher:
+    with watching(api, scene, session) as watcher:
         path = f"/api/v1/playbacks/{watcher.playback['id']}/close"
         assert watcher.client.post(path).status_code == 204
         problem_of(watcher.get(scene.stream, "index.m3u8"), 404, "not-found")
@@ -266,7 +251,7 @@ def test_when_the_session_ends_its_viewing_gets_an_end(
     reel = scene.reel()
     reel.segments(20)
     scene.clock.set_utc(reel.now_us)
-    with auditor(api, scene, running) as watcher:
+    with watching(api, scene, running) as watcher:
         assert not watcher.playlist(scene.stream).ended
         reel.write(5)
         with api.database.write() as orm:
@@ -288,7 +273,7 @@ def test_what_is_closed_but_not_committed_yet_is_shown(
     segment = reel.close(commit=False)
     reel.write(9)
     scene.clock.set_utc(reel.now_us)
-    with auditor(api, scene, running) as watcher:
+    with watching(api, scene, running) as watcher:
         before = watcher.playlist(scene.stream)
         assert watcher.frames(scene.stream) == list(
             range(round((before.entries[-1].to_us - scene.start) / FRAME_US))
@@ -302,7 +287,7 @@ def test_a_camera_of_a_running_session_that_is_gone_shows_as_a_hole(
 ) -> None:
     scene.reel().segments(10)
     scene.clock.set_utc(scene.at(40))
-    with auditor(api, scene, running) as watcher:
+    with watching(api, scene, running) as watcher:
         playlist = watcher.playlist(scene.stream)
         assert [line.from_us for line in playlist.holes][:1] == [scene.at(10)]
         assert playlist.lines[-1].to_us <= scene.at(30)
@@ -330,7 +315,7 @@ def test_a_segment_cut_without_a_key_frame_plays_on(api: RunningApi, scene: Scen
     scene.reel(gop=750).segments(60, each=10)
     session = scene.session(0, 60)
     scene.clock.advance(120 * SECOND)
-    with auditor(api, scene, session) as watcher:
+    with watching(api, scene, session) as watcher:
         lines = watcher.playlist(scene.stream).entries
         data = b"".join(watcher.get(scene.stream, line.address).content for line in lines)
         init = watcher.get(scene.stream, lines[0].init).content
@@ -343,7 +328,7 @@ def test_tables_that_were_dropped_are_made_again_from_the_bytes(
     scene.reel().segments(20)
     session = scene.session(0, 20)
     scene.clock.advance(90 * SECOND)
-    with auditor(api, scene, session) as watcher:
+    with watching(api, scene, session) as watcher:
         before = watcher.playlist(scene.stream), watcher.playlist(scene.stream, "sound")
         with api.database.write() as orm:
             orm.execute(delete(FragmentTable))
@@ -356,7 +341,7 @@ def test_playlists_are_sent_small(api: RunningApi, scene: Scene) -> None:
     scene.reel().segments(60)
     session = scene.session(0, 60)
     scene.clock.advance(120 * SECOND)
-    with auditor(api, scene, session) as watcher:
+    with watching(api, scene, session) as watcher:
         answer = watcher.get(scene.stream, "index.m3u8")
         assert answer.headers["content-encoding"] == "gzip"
         assert answer.headers["cache-control"] == "private, no-store"
@@ -384,7 +369,7 @@ def test_a_player_outside_the_browser_plays_it(api: RunningApi, scene: Scene) ->
     reel.segments(12)
     session = scene.session(0, 31)
     scene.clock.advance(90 * SECOND)
-    with auditor(api, scene, session) as watcher:
+    with watching(api, scene, session) as watcher:
         body = {"username": f"auditor.{session}", "password": PASSWORD}
         token = watcher.client.post("/api/v1/auth/token", json=body).json()["token"]
         headers = f"Authorization: Bearer {token}\r\n"
@@ -425,7 +410,7 @@ def test_on_either_database(api_on_both: RunningApi, clock: FakeClock) -> None:
     session = scene.session(3, 17)
     rival = scene.session(17, 20)
     clock.advance(90 * SECOND)
-    with auditor(api, scene, session) as one, auditor(api, scene, rival) as other:
+    with watching(api, scene, session) as one, watching(api, scene, rival) as other:
         assert one.frames(scene.stream) == list(range(3 * 25, 17 * 25))
         assert other.frames(scene.stream) == list(range(17 * 25, 20 * 25))
         entry = one.playlist(scene.stream).entries[0]

@@ -4,8 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -14,7 +12,7 @@ from support.api import RunningApi, problem_of
 from support.clock import FakeClock
 from support.hls_rules import attributes, faults_in_master, faults_in_media
 from support.needs import absent
-from support.viewing import SECOND, Scene, Watcher
+from support.viewing import SECOND, Scene, Watcher, watching
 
 from bidwitness.log import redact
 from bidwitness.storage.index.models import AuditEntry, Grant, PlaybackTicket
@@ -26,16 +24,6 @@ OPEN = RoomKind.OPENING
 @pytest.fixture
 def scene(api: RunningApi, clock: FakeClock) -> Scene:
     return Scene(api.database, api.parts.settings.spool, clock, OPEN)
-
-
-@contextmanager
-def watching(api: RunningApi, scene: Scene, session: str) -> Iterator[Watcher]:
-    name = f"auditor.{session}"
-    scene.grant(api.add_user(name, Role.AUDITOR), session)
-    with api.as_user(name) as client:
-        watcher = Watcher(client)
-        assert watcher.open(session).status_code == 201
-        yield watcher
 
 
 def ticket(watcher: Watcher, **body: int) -> str:

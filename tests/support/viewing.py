@@ -1,12 +1,15 @@
 """A room with cameras, sessions that claim its footage, and somebody who watches over HTTP."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urljoin
 
 import httpx
+from support.api import RunningApi
 from support.clock import FakeClock
 from support.factories import a_room, streams_of
 from support.footage import Reel, numbers_in, seconds_of_sound
@@ -18,6 +21,7 @@ from bidwitness.words import (
     Action,
     GrantKind,
     Medium,
+    Role,
     RoomKind,
     SessionKind,
     SessionState,
@@ -203,3 +207,15 @@ class Watcher:
         """Fetch all there is to hear and say how many seconds it is."""
         entries = self.playlist(stream, "sound").entries
         return sum(seconds_of_sound(self.bytes_of(stream, line, "sound")) for line in entries)
+
+
+@contextmanager
+def watching(api: RunningApi, scene: Scene, session: str, **grant: object) -> Iterator[Watcher]:
+    """Somebody with a grant for a session (``auditor.SESSION``), signed in, who has opened it."""
+    name = f"auditor.{session}"
+    scene.grant(api.add_user(name, Role.AUDITOR), session, **grant)  # type: ignore[arg-type]  # as given
+    with api.as_user(name) as client:
+        watcher = Watcher(client)
+        answer = watcher.open(session)
+        assert answer.status_code == 201, answer.text
+        yield watcher
